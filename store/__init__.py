@@ -1,0 +1,1 @@
+"""Files and SQLite: everything Rollodex knows, without a terminal."""

@@ -1,0 +1,65 @@
+"""What can go wrong, written for the person who reads it."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """A failure that says what happened, why, and what to do next.
+
+    `str(error)` is one line for stderr or a notice; the parts serve an error screen.
+    """
+
+    def __init__(self, what: str, *, why: str = "", next_step: str = "") -> None:
+        self.what = what
+        self.why = why
+        self.next_step = next_step
+        super().__init__(self._line())
+
+    def _line(self) -> str:
+        line = self.what if not self.why else f"{self.what}: {self.why}"
+        line = line.rstrip(".") + "."
+        return f"{line} {self.next_step.rstrip('.')}." if self.next_step else line
+
+
+class HomeError(StoreError):
+    """The Codex home is missing, not a folder, or may not be read."""
+
+
+class StateFolderError(StoreError):
+    """Our own state folder cannot be made, written or locked."""
+
+
+class DatabaseError(StoreError):
+    """One of our own databases cannot be used."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Another process held the write lock for longer than we wait."""
+
+
+class NewerDatabase(DatabaseError):
+    """The database was written by a later Rollodex than this one."""
+
+
+class SqliteTooOld(DatabaseError):
+    """The SQLite library that this Python links lacks what the schema needs."""
+
+
+class CodexDatabaseError(StoreError):
+    """One of Codex's own databases cannot be read; the files still can."""
+
+
+class RolloutError(StoreError):
+    """A rollout cannot be opened or read at all."""
+
+
+class UnknownThread(StoreError):
+    """No thread has this id, or more than one begins with it."""
+
+
+class BadCursor(StoreError):
+    """A page cursor that this list did not hand out."""
+
+
+class LeaseLost(StoreError):
+    """Another worker owns the work now; nothing was written."""

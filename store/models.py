@@ -1,0 +1,243 @@
+"""The frozen values that cross from the store to the screens and the command line.
+
+Times are milliseconds since the epoch, UTC, unless a name says otherwise. Unknown is None. Every text that comes
+from a rollout, a log or a database is foreign: whoever shows it makes control characters visible first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+IndexState = Literal["heads", "full"]
+"""How much of a rollout a row comes from: its head and tail, or all of it."""
+
+ThreadSource = Literal["cli", "vscode", "exec", "mcp", "subagent", "unknown"]
+Archived = Literal["no", "yes", "any"]
+ThreadSort = Literal["updated", "created"]
+ListedFrom = Literal["database", "files"]
+
+ItemKind = Literal["message", "reasoning", "tool", "context", "event", "compaction", "unknown"]
+BackfillStatus = Literal["pending", "running", "complete"]
+BackfillStep = Literal["heads", "full"]
+
+
+class Frozen(BaseModel):
+    """A value that never changes once made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tokens(Frozen):
+    """The parts of `Thread.tokens_used`, from the last token count of the rollout."""
+
+    input: int | None = None
+    cached_input: int | None = None
+    output: int | None = None
+    reasoning_output: int | None = None
+    total: int | None = None
+
+
+class Git(Frozen):
+    """Where the thread's folder stood when the thread began."""
+
+    sha: str | None = None
+    branch: str | None = None
+    origin_url: str | None = None
+
+
+class Thread(Frozen):
+    """One thread, as a row of the list.
+
+    `rollout_path` is relative to the Codex home, with "/" between its parts, and is the file that is there now
+    (`.zst` included). `turns` and `messages` count the thread's own: not inherited from a fork's base and not
+    rolled back; both are None until the whole rollout was read. `key` is the row's place in the listing it came
+    from and means nothing elsewhere.
+    """
+
+    key: int
+    id: str
+    rollout_path: str
+    archived: bool = False
+    compressed: bool = False
+    index: IndexState = "heads"
+    created_at: int | None = None
+    updated_at: int | None = None
+    cwd: str | None = None
+    title: str | None = None
+    name: str | None = None
+    first_user_message: str | None = None
+    preview: str | None = None
+    source: ThreadSource = "unknown"
+    source_detail: Any = None
+    """The object of a sub-agent's source (or a word that is none of ours), as JSON values."""
+    parent_thread_id: str | None = None
+    forked_from_id: str | None = None
+    agent_nickname: str | None = None
+    agent_role: str | None = None
+    model_provider: str | None = None
+    model: str | None = None
+    reasoning_effort: str | None = None
+    cli_version: str | None = None
+    originator: str | None = None
+    sandbox_policy: Any = None
+    """The last turn's policy in the form it was written, as JSON values."""
+    approval_mode: str | None = None
+    memory_mode: str | None = None
+    tokens_used: int | None = None
+    tokens: Tokens = Tokens()
+    git: Git = Git()
+    size_bytes: int = 0
+    turns: int | None = None
+    messages: int | None = None
+    bad_lines: int | None = None
+    children: int = 0
+    """How many sub-agent threads name this one as their parent."""
+
+    @property
+    def display_title(self) -> str:
+        """What the screens call the thread: name, title, first user message, preview, or that there is none."""
+        for text in (self.name, self.title, self.first_user_message, self.preview):
+            if text and text.strip():
+                return text
+        return NO_PROMPT
+
+
+NO_PROMPT = "(no prompt yet)"
+
+
+class ThreadQuery(Frozen):
+    """Which threads, in which order."""
+
+    archived: Archived = "no"
+    cwd: str | None = None
+    """Exactly this folder."""
+    sources: tuple[ThreadSource, ...] = ()
+    """Empty: any."""
+    providers: tuple[str, ...] = ()
+    """Empty: any."""
+    text: str | None = None
+    """In name, title, first user message, preview or cwd, whatever its case."""
+    sort: ThreadSort = "updated"
+    descending: bool = True
+    parent: str | None = None
+    """Only the sub-agent threads of this thread."""
+    fold_children: bool = False
+    """Leave out threads whose parent is itself in the listing (their parent's `children` counts them)."""
+
+
+class ThreadsPage(Frozen):
+    """One page of a listing; `total` is None where counting would mean reading every file."""
+
+    items: tuple[Thread, ...]
+    next_cursor: str | None
+    total: int | None
+    hidden: dict[str, int]
+    """What the defaults left out, by reason; today only `archived`."""
+    source: ListedFrom
+
+
+class DynamicTool(Frozen):
+    """A tool that the client gave the thread at its start, in the order given."""
+
+    position: int
+    name: str
+    description: str | None = None
+    input_schema: Any = None
+    defer_loading: bool | None = None
+    namespace: str | None = None
+
+
+class TranscriptItem(Frozen):
+    """One thing that happened in a thread: a call and its output are one, an event and its response item are one.
+
+    `line` is the 0-based number of the line that opens the item in the rollout of `thread_id`; a fork shows what
+    it inherits with the thread id of the thread it comes from. `lines` are all the lines that the item is made of.
+    """
+
+    line: int
+    lines: tuple[int, ...]
+    thread_id: str
+    kind: ItemKind
+    label: str
+    """What the line calls itself: `user_message`, `exec_command_begin`, `turn_context`, …"""
+    role: str | None = None
+    at: int | None = None
+    phase: str | None = None
+    text: str | None = None
+    tool: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    exit_code: int | None = None
+    failed: bool = False
+    """A call that failed, a turn that ended in an error, or an error event."""
+    injected: bool = False
+    """Written by Codex in the user's or developer's name (environment, AGENTS.md, permissions)."""
+    inherited: bool = False
+    """From a fork's base."""
+    rolled_back: bool = False
+    turn: int | None = None
+    """0-based number of the turn, counted over the whole conversation as shown."""
+
+
+class BackfillOwner(Frozen):
+    """Who holds the backfill lease."""
+
+    host: str
+    boot_id: str
+    pid: int
+    started_at: int
+    token: str
+
+
+class BackfillFailure(Frozen):
+    """A rollout that the backfill could not read."""
+
+    path: str
+    reason: str
+
+
+class BackfillProgress(Frozen):
+    """Where the backfill stands. `rate` is files a second, `seconds_left` an estimate; both None when unknown."""
+
+    status: BackfillStatus
+    step: BackfillStep | None = None
+    owner: BackfillOwner | None = None
+    owner_is_this_process: bool = False
+    lease_until: int | None = None
+    last_watermark: str | None = None
+    last_success_at: int | None = None
+    updated_at: int | None = None
+    started_at: int | None = None
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    rate: float | None = None
+    seconds_left: float | None = None
+    failures: tuple[BackfillFailure, ...] = ()
+
+
+class Discrepancy(Frozen):
+    """The rollout and a database disagree; the rollout is the truth."""
+
+    kind: str
+    thread_id: str | None
+    where: str
+    field: str | None
+    expected: str | None
+    found: str | None
+    first_seen_at: int
+    last_seen_at: int
+    resolved_at: int | None = None
+
+
+class Notice(Frozen):
+    """Something the person should know: what happened, why, what to do next."""
+
+    severity: Literal["information", "warning", "error"]
+    what: str
+    why: str = ""
+    next_step: str = ""

@@ -1,0 +1,1 @@
+"""Rollouts, the JSONL files that are the source of truth."""

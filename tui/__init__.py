@@ -1,0 +1,1 @@
+"""The application: command line, screens, and the services behind them."""

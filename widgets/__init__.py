@@ -1,0 +1,1 @@
+"""Panes and parts of the screen: told what to show, answering with messages."""
