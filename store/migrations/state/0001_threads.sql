@@ -44,7 +44,7 @@ CREATE TABLE threads (
 ) STRICT;
 
 CREATE INDEX threads_by_updated ON threads (archived, updated_at DESC, id DESC);
-CREATE INDEX threads_by_created ON threads (archived, created_at DESC, id DESC);
+CREATE INDEX threads_by_created ON threads (archived, COALESCE(created_at, 0) DESC, id DESC);
 CREATE INDEX threads_by_parent ON threads (parent_thread_id) WHERE parent_thread_id IS NOT NULL;
 
 -- One row for each rollout file seen, whether or not it is the one that a thread shows.
