@@ -37,6 +37,14 @@ class DatabaseBusy(DatabaseError):
     """Another process held the write lock for longer than we wait."""
 
 
+class DatabaseCorrupt(DatabaseError):
+    """One of our own databases is damaged; the next start sets it aside and makes a new one."""
+
+
+class ReadInterrupted(DatabaseError):
+    """A read was stopped because nobody waits for it any more."""
+
+
 class NewerDatabase(DatabaseError):
     """The database was written by a later Rollodex than this one."""
 
