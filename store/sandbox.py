@@ -18,7 +18,7 @@ PolicyLabel = Literal["read-only", "workspace-write", "danger-full-access", "ext
 Network = Literal["restricted", "enabled"]
 
 
-class _Written(BaseModel):
+class _Part(BaseModel):
     """A part of a policy: knows what was given, and keeps keys that it does not know."""
 
     model_config = ConfigDict(
@@ -34,13 +34,13 @@ class _Written(BaseModel):
 Paths = Annotated[tuple[str, ...], Field(strict=False)]
 
 
-class FullAccess(_Written):
+class FullAccess(_Part):
     """Every file may be read."""
 
     type: Literal["full-access", "fullAccess"] = "full-access"
 
 
-class Restricted(_Written):
+class Restricted(_Part):
     """Only these folders may be read, and what the platform needs."""
 
     type: Literal["restricted"] = "restricted"
@@ -55,7 +55,7 @@ _Tag = Literal["type", "mode", "word"]
 """Where a policy keeps its kind: under a key of this name, or as the whole value."""
 
 
-class _Policy(_Written):
+class _Policy(_Part):
     _tag: _Tag = PrivateAttr(default="type")
     _camel: bool = PrivateAttr(default=False)
 
@@ -92,55 +92,55 @@ class ExternalSandbox(_Policy):
     network_access: bool | Network = "restricted"
 
 
-class LiteralPath(_Written):
+class LiteralPath(_Part):
     """This folder or file."""
 
     type: Literal["path"]
     path: str
 
 
-class GlobPattern(_Written):
+class GlobPattern(_Part):
     """Whatever matches."""
 
     type: Literal["glob_pattern", "globPattern"]
     pattern: str
 
 
-class SpecialValue(_Written):
+class SpecialValue(_Part):
     """`root`, `project_roots`, `tmpdir`, `slash_tmp`, `minimal`, or what a later Codex adds."""
 
     kind: str
     subpath: str | None = None
 
 
-class SpecialPath(_Written):
+class SpecialPath(_Part):
     """A place that Codex works out when it runs."""
 
     type: Literal["special"]
     value: SpecialValue
 
 
-class FileSystemEntry(_Written):
+class FileSystemEntry(_Part):
     """What may be done with a place: `read`, `write`, `deny` (earlier `none`)."""
 
     path: Annotated[LiteralPath | GlobPattern | SpecialPath, Field(discriminator="type")]
     access: str
 
 
-class RestrictedFileSystem(_Written):
+class RestrictedFileSystem(_Part):
     """Only what the entries allow."""
 
     type: Literal["restricted"]
     entries: Annotated[tuple[FileSystemEntry, ...], Field(strict=False)] = ()
 
 
-class UnrestrictedFileSystem(_Written):
+class UnrestrictedFileSystem(_Part):
     """Every file may be read and written."""
 
     type: Literal["unrestricted"]
 
 
-class ProfileNetwork(_Written):
+class ProfileNetwork(_Part):
     """The network of a permission profile as the app-server writes it."""
 
     enabled: bool
@@ -228,10 +228,24 @@ def to_json(policy: AnyPolicy) -> Any:
         return policy.raw
     if policy._tag == "word":
         return policy.type
-    written: dict[str, Any] = policy.model_dump(mode="json", by_alias=policy._camel, exclude_unset=True)
+    written = _as_given(policy, camel=policy._camel)
     if policy._tag == "mode":
         return {("mode" if key == "type" else key): item for key, item in written.items()}
     return written
+
+
+def _as_given(value: Any, *, camel: bool) -> Any:
+    """What was given of a part; unlike `model_dump`, without a limit to the depth of keys kept raw."""
+    if isinstance(value, tuple):
+        return [_as_given(item, camel=camel) for item in value]
+    if not isinstance(value, _Part):
+        return value
+    known = {
+        (to_camel(name) if camel else name): _as_given(getattr(value, name), camel=camel)
+        for name in type(value).model_fields
+        if name in value.model_fields_set
+    }
+    return {**known, **(value.model_extra or {})}
 
 
 def short_label(policy: AnyPolicy) -> PolicyLabel:
@@ -338,4 +352,6 @@ def _places(file_system: RestrictedFileSystem | UnrestrictedFileSystem) -> tuple
     for entry in file_system.entries:
         access = "deny" if entry.access == "none" else entry.access
         by_access.setdefault(access, {})[_place(entry.path)] = None
+    if by_access["write"] and not by_access["read"]:
+        by_access["read"]["what may be written"] = None
     return tuple(f"{access}: {', '.join(places) or 'nothing'}" for access, places in by_access.items())
