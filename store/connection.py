@@ -133,11 +133,6 @@ def store_error(error: sqlite3.Error, path: Path) -> DatabaseError | None:
                 why="the disk or the quota is full",
                 next_step="Make room there and try again; what was written before is safe",
             )
-        case sqlite3.SQLITE_READONLY if extended == sqlite3.SQLITE_READONLY_DBMOVED:
-            return DatabaseError(
-                f"{path} was moved or removed while in use",
-                next_step="Start Rollodex again to open the file anew",
-            )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
             return DatabaseError(
                 f"{path} cannot be {'written' if extended & 0xFF == sqlite3.SQLITE_READONLY else 'opened'}",

@@ -68,7 +68,7 @@ def find_home(
 def state_folder(home: CodexHome, given: Path | None, env: Mapping[str, str] = os.environ) -> Path:
     """Our folder for this home: `given` (--state-dir), else ROLLODEX_STATE_DIR, else the user's.
 
-    It need not exist. Raises StateFolderError when it would lie in the Codex home or among Codex's databases.
+    It need not exist. Raises StateFolderError when it would lie in the Codex home or hold Codex's databases.
     """
     if given is not None:
         folder = _expanded(given, env)
@@ -80,7 +80,7 @@ def state_folder(home: CodexHome, given: Path | None, env: Mapping[str, str] = o
     folder = folder.resolve()
     if folder.is_relative_to(home.path):
         raise _not_there(folder, f"it lies in the Codex home {home.given}, where only Codex writes")
-    if folder.is_relative_to(home.sqlite_path.resolve()):
+    if folder == home.sqlite_path.resolve():
         raise _not_there(folder, f"Codex keeps its databases in {home.sqlite_path}")
     return folder
 
