@@ -25,7 +25,7 @@ class InheritedPrefix:
 
     A turn's id is a uuid v7: a turn that began before the fork did is inherited, and so is everything up to
     the first that began after it. Where no turn has an id (before 0.104), the copied lines are one burst: the
-    first gap of `BURST_GAP_MS` between two of them ends it. So a fork whose own first turn is asked for within
+    first gap of `BURST_GAP_MS` between two of them ends it. So a fork whose first turn is asked for within
     10 ms of the copying has that prompt counted as inherited.
 
     All fields are plain values, so that the state can be kept and gone on from.
@@ -76,7 +76,7 @@ class InheritedPrefix:
         self.declared = meta.forked_from_id is not None
 
     def _begins(self, line: bytes, kind: LineType) -> bool:
-        """Whether the second line opens a copy; before 0.98 only the parent's `session_meta` there says so."""
+        """Whether the second line opens a copy; before 0.98 only the parent's `session_meta` says so."""
         meta = read_payload(SessionMeta, line) if kind[0] == SESSION_META else None
         copied = meta is not None and meta.id is not None and meta.id != self.fork_id
         self.active = copied or self.declared

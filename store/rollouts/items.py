@@ -188,7 +188,7 @@ class _Enveloped(BaseModel, Generic[P]):
 
 
 def read_payload(model: type[P], line: bytes) -> P | None:
-    """The payload of an enveloped line, or the whole of a bare one; None when the line is not a JSON object."""
+    """The payload of an enveloped line, or the whole of a bare one; None when it is not a JSON object."""
     try:
         return _Enveloped[model].model_validate_json(line).payload  # type: ignore[valid-type]  # a runtime type
     except ValidationError:

@@ -1,0 +1,189 @@
+"""Which rollouts a Codex home holds: the names and fingerprints of the files, without opening any.
+
+Codex keeps active rollouts in `sessions/YYYY/MM/DD/`, archived ones in `archived_sessions/` (since 0.50).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from store.rollouts.forks import uuid7_milliseconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACTIVE_FOLDER: Final = "sessions"
+ARCHIVE_FOLDER: Final = "archived_sessions"
+
+_NAME = re.compile(
+    r"rollout-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)-"
+    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.jsonl(?:\.zst)?",
+    re.IGNORECASE | re.ASCII,
+)
+_KINDS: Final = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutFile:
+    """A rollout as the file system knows it. `path` is relative to the home, with "/" between its parts."""
+
+    path: str
+    thread_id: str | None
+    """The uuid in the file's name, lower case."""
+    size: int
+    mtime_ns: int
+    inode: int
+    archived: bool
+    compressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one walk through the home found; folders are relative to the home."""
+
+    files: tuple[RolloutFile, ...]
+    listed: frozenset[str]
+    """Folders that could be listed: only in these does a missing file mean that it is gone."""
+    unreadable: tuple[tuple[str, str], ...]
+    """Folders that could not, each with the reason."""
+    refused: tuple[tuple[str, str], ...]
+    """What has a rollout's place and name but is no regular file, each with what it is."""
+
+
+def scan_home(home: Path) -> Scan:
+    """List every rollout under `home`. Symbolic links inside the two folders are not followed; the home or
+    one of the two folders may itself be one."""
+    walk = _Walk(os.fspath(home))
+    for folder in (ACTIVE_FOLDER, ARCHIVE_FOLDER):
+        if os.path.lexists(f"{home}/{folder}"):
+            walk.through(folder, archived=folder == ARCHIVE_FOLDER)
+    return Scan(tuple(walk.files), frozenset(walk.listed), tuple(walk.unreadable), tuple(walk.refused))
+
+
+def fingerprint(home: Path, path: str) -> RolloutFile | None:
+    """The rollout at `path` as it is now; None where no regular file can be seen."""
+    try:
+        status = os.lstat(f"{home}/{path}")
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return _file(path, path.rpartition("/")[2], status, archived=path.startswith(ARCHIVE_FOLDER + "/"))
+
+
+def thread_id_in_name(path: str) -> str | None:
+    """The thread's id as the file's name has it."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    return match[2].lower() if match is not None else None
+
+
+def created_ms_in_name(path: str) -> int | None:
+    """When the thread began, by the file's name alone.
+
+    The uuid v7 has it to the millisecond (since 0.47); else the time in the name, which is the local time of
+    a machine whose zone is not known, taken as UTC.
+    """
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    if match is None:
+        return None
+    made = uuid7_milliseconds(match[2])
+    if made is not None:
+        return made
+    try:
+        moment = datetime.strptime(match[1], "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(moment.timestamp()) * 1000
+
+
+class _Walk:
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self.files: list[RolloutFile] = []
+        self.listed: list[str] = []
+        self.unreadable: list[tuple[str, str]] = []
+        self.refused: list[tuple[str, str]] = []
+
+    def through(self, top: str, *, archived: bool) -> None:
+        """Walk `top` and all folders in it, without recursion: a folder tree may be any depth."""
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                with os.scandir(f"{self._home}/{folder}") as found:
+                    entries = list(found)
+            except OSError as error:
+                self.unreadable.append((folder, error.strerror or str(error)))
+                continue
+            whole = True
+            for entry in entries:
+                try:
+                    self._take(folder, entry, waiting, archived=archived)
+                except OSError as error:
+                    whole = False
+                    self.unreadable.append((folder, error.strerror or str(error)))
+            if whole:
+                self.listed.append(folder)
+
+    def _take(self, folder: str, entry: os.DirEntry[str], waiting: list[str], *, archived: bool) -> None:
+        name = entry.name
+        path = f"{folder}/{name}"
+        rollout = name.startswith("rollout-") and name.endswith((".jsonl", ".jsonl.zst"))
+        if not rollout and entry.is_file(follow_symlinks=False):
+            return
+        if not _is_text(path):
+            if rollout or entry.is_dir():
+                self.refused.append((_as_text(path), "a name that is not UTF-8"))
+            return
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        mode = status.st_mode
+        if rollout and stat.S_ISREG(mode):
+            self.files.append(_file(path, name, status, archived=archived))
+        elif stat.S_ISDIR(mode) and not rollout:
+            waiting.append(path)
+        elif rollout or (stat.S_ISLNK(mode) and entry.is_dir()):
+            self.refused.append((path, _kind(mode)))
+
+
+def _file(path: str, name: str, status: os.stat_result, *, archived: bool) -> RolloutFile:
+    match = _NAME.fullmatch(name)
+    return RolloutFile(
+        path,
+        match[2].lower() if match is not None else None,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino,
+        archived,
+        name.endswith(".zst"),
+    )
+
+
+def _kind(mode: int) -> str:
+    return next((words for test, words in _KINDS if test(mode)), "not a regular file")
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _as_text(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
