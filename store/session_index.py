@@ -27,7 +27,10 @@ def read_session_index(home_path: Path) -> dict[str, str]:
     is missing or cannot be read has no names.
     """
     names: dict[str, str] = {}
-    with suppress(OSError), (home_path / FILE_NAME).open("rb") as file:
+    path = home_path / FILE_NAME
+    if not path.is_file():
+        return names
+    with suppress(OSError), path.open("rb") as file:
         start = max(file.seek(0, 2) - _READ_AT_MOST, 0)
         file.seek(start)
         if start:
