@@ -169,7 +169,9 @@ def _begin_immediate(connection: sqlite3.Connection, abandoned: Callable[[], boo
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited_ms >= BUSY_WAIT_MS:
                 raise
         else:
-            return
+            if not abandoned():
+                return
+            connection.execute("ROLLBACK")
     raise DatabaseBusy(f"{database_path(connection)} was locked", why="nobody waits for this write any more")
 
 

@@ -176,6 +176,8 @@ async def _opened(connection: aiosqlite.Connection) -> AsyncIterator[None]:
     finally:
         await asyncio.wait([starting])
         await connection.close()
+        # A failed opening only asks the thread to end, and it would still answer a loop that is gone by then.
+        connection._thread.join()
 
 
 async def _on_thread(connection: aiosqlite.Connection, function: Callable[[], T]) -> T:
