@@ -1,0 +1,53 @@
+"""The palette: every action that makes sense where the focus was."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.command import DiscoveryHit, Hit, Provider
+
+from tui import keymap
+
+if TYPE_CHECKING:
+    from textual.command import Hits
+
+    from tui.keymap import Action, Pane
+
+
+class ActionCommands(Provider):
+    """The registry's actions, those of the focused pane first."""
+
+    @property
+    def _pane(self) -> Pane:
+        # Imported here: the browser names this provider.
+        from tui.screens.browser import BrowserScreen
+
+        return self.screen.current_pane if isinstance(self.screen, BrowserScreen) else "everywhere"
+
+    @property
+    def _actions(self) -> list[Action]:
+        own = keymap.actions(self._pane)
+        everywhere = [action for action in keymap.actions("everywhere") if action not in own]
+        return [action for action in (*own, *everywhere) if action.palette]
+
+    async def _run(self, action: Action) -> None:
+        await self.app.run_action(action.run, default_namespace=self.focused or self.screen)
+
+    async def discover(self) -> Hits:
+        """Offer everything."""
+        for action in self._actions:
+            yield DiscoveryHit(action.description, partial(self._run, action), help=action.shown_keys)
+
+    async def search(self, query: str) -> Hits:
+        """Offer what matches."""
+        matcher = self.matcher(query)
+        for action in self._actions:
+            score = matcher.match(action.description)
+            if score > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(action.description),
+                    partial(self._run, action),
+                    help=action.shown_keys,
+                )

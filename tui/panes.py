@@ -1,0 +1,63 @@
+"""The panes of the browser: widgets with the keys of the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.message import Message
+
+from tui import keymap
+from widgets.thread_list import ThreadList
+from widgets.type_ahead import GAP, TypeAhead
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.binding import BindingType
+    from textual.timer import Timer
+
+MOVES: Final = "jkgG"
+
+
+class ThreadsPane(ThreadList, inherit_bindings=False):
+    """The list of threads; letters typed in quick succession are words to filter by, not keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("threads")]
+
+    _held: Timer | None = None
+    _released: str | None = None
+
+    @dataclass
+    class Typed(Message):
+        """Letters of a word that is being typed."""
+
+        text: str
+
+    def on_mount(self) -> None:
+        """Begin without a word."""
+        self._typing = TypeAhead(MOVES)
+
+    def on_key(self, event: events.Key) -> None:
+        """Hold a letter back until it is known to be no part of a word."""
+        letter = event.character
+        if letter is None or not letter.isalpha():
+            return
+        if event.key == self._released:
+            self._released = None
+            return
+        verdict, text = self._typing.press(letter, event.time)
+        if verdict == "act":
+            return
+        event.stop()
+        if self._held is not None:
+            self._held.stop()
+            self._held = None
+        if verdict == "hold":
+            self._held = self.set_timer(GAP, lambda: self._release(event.key))
+        else:
+            self.post_message(self.Typed(text))
+
+    def _release(self, key: str) -> None:
+        self._held = None
+        self._released = key
+        self.app.simulate_key(key)

@@ -1,0 +1,416 @@
+"""The one screen that people live in: threads on the left, what they say on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import getters, work
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from store.errors import StoreError
+from store.models import Notice
+from tui import keymap
+from tui.commands import ActionCommands
+from tui.listing import NEXT_ARCHIVED, Listed, View, read_listing
+from tui.panes import ThreadsPane
+from widgets.empty_state import EmptyState
+from widgets.filter_box import FilterBox
+from widgets.formatting import moment, shorten_path, whole
+from widgets.glyphs import UNICODE, Glyphs
+from widgets.header_bar import HeaderBar, Standing
+from widgets.key_bar import Key, KeyBar
+from widgets.notice_bar import NoticeBar
+from widgets.pane_tabs import PaneTabs, Tab
+from widgets.thread_peek import ThreadPeek
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.timer import Timer
+
+    from store.clock import Clock
+    from tui.keymap import Pane
+    from tui.services import Services
+
+REST: Final = 0.08
+"""Seconds that the cursor rests on a thread before it is shown."""
+QUIET: Final = 0.3
+"""Seconds of waiting that nobody is told about."""
+TYPING: Final = 0.12
+"""Seconds between the last letter in the filter box and the listing."""
+CALM: Final = 0.5
+"""Seconds that a listing at least stands when only the home has changed."""
+
+
+class BrowserScreen(Screen[None]):
+    """Composes the panes, asks the services, and tells the panes what to show."""
+
+    CSS_PATH = "browser.tcss"
+    COMMANDS: ClassVar = {ActionCommands}
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("everywhere")]
+
+    header = getters.query_one(HeaderBar)
+    notice_bar = getters.query_one(NoticeBar)
+    tabs = getters.query_one(PaneTabs)
+    peek = getters.query_one(ThreadPeek)
+    keys = getters.query_one(KeyBar)
+    filter_box = getters.query_one(FilterBox)
+    thread_list = getters.query_one(ThreadsPane)
+    empty = getters.query_one("#threads > EmptyState", EmptyState)
+    threads_frame = getters.query_one("#threads", Vertical)
+
+    @dataclass
+    class ListingRead(Message):
+        """A listing came; `cursor_key` is where the cursor goes if its keys are new ones."""
+
+        listed: Listed
+        cursor_key: int | None
+
+    @dataclass
+    class NoticesChanged(Message):
+        """What the person should know now."""
+
+        notices: Sequence[Notice]
+
+    @dataclass
+    class HomeChanged(Message):
+        """A listing may have changed."""
+
+        def can_replace(self, message: Message) -> bool:
+            """Once is enough."""
+            return isinstance(message, BrowserScreen.HomeChanged)
+
+    @dataclass
+    class ProjectFound(Message):
+        """What "this project" is now."""
+
+        folder: str | None
+
+    def __init__(self, services: Services, clock: Clock, *, glyphs: Glyphs = UNICODE) -> None:
+        super().__init__()
+        self._services = services
+        self._clock = clock
+        self._glyphs = glyphs
+        self._view = View()
+        self._listed: Listed | None = None
+        self._unfolded: list[str] = []
+        self._notices: Sequence[Notice] = ()
+        self._failures: dict[str, Notice] = {}
+        self._soon: Timer | None = None
+        self._resting: Timer | None = None
+        self._pane: Pane = "threads"
+
+    def compose(self) -> ComposeResult:
+        """Make the panes."""
+        glyphs = self._glyphs
+        yield HeaderBar(glyphs=glyphs)
+        yield NoticeBar(glyphs=glyphs)
+        yield PaneTabs()
+        with Horizontal(id="panes"), Vertical(id="threads", classes="pane -current"):
+            yield FilterBox()
+            yield ThreadsPane(self._clock, glyphs=glyphs)
+            yield EmptyState()
+        yield ThreadPeek(user_home=self._services.user_home, glyphs=glyphs)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Stand ready before the store is open."""
+        self.add_class("-alone", "-threads")
+        self.thread_list.focus()
+        self._say_where()
+        self.set_timer(QUIET, self._say_reading)
+
+    def begin(self) -> None:
+        """Read and follow: the store is open."""
+        self._list()
+        self._follow_changes()
+        self._follow_notices()
+
+    # Reading
+
+    def _list(self) -> None:
+        if self._soon is not None:
+            self._soon.stop()
+            self._soon = None
+        row = self.thread_list.current_row
+        self._read_listing(self._view, tuple(self._unfolded), row.id if row else None)
+
+    def _list_in(self, seconds: float) -> None:
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(seconds, self._list)
+
+    @work(exclusive=True, group="listing", exit_on_error=False, description="Listing the threads")
+    async def _read_listing(self, view: View, unfolded: tuple[str, ...], selected: str | None) -> None:
+        services = self._services
+        listed = await read_listing(services.threads, view, services.user_home, unfolded)
+        cursor_key = None
+        if selected is not None and self._listed is not None and self._listed.source != listed.source:
+            cursor_key = (await services.threads.get_thread(selected)).key
+        self.post_message(self.ListingRead(listed, cursor_key))
+
+    @work(exclusive=True, group="changes", exit_on_error=False, description="Following the home")
+    async def _follow_changes(self) -> None:
+        async for _ in self._services.changes():
+            self.post_message(self.HomeChanged())
+
+    @work(exclusive=True, group="notices", exit_on_error=False, description="Following the notices")
+    async def _follow_notices(self) -> None:
+        async for notices in self._services.notices():
+            self.post_message(self.NoticesChanged(notices))
+
+    @work(exclusive=True, group="refresh", exit_on_error=False, description="Looking at the home again")
+    async def _look_again(self) -> None:
+        await self._services.look_again()
+        self.post_message(self.HomeChanged())
+
+    @work(exclusive=True, group="project", exit_on_error=False, description="Finding this project")
+    async def _find_project(self, cwd_under_cursor: str | None) -> None:
+        folder: str | None = self._services.launch_folder
+        here = View(project=folder, archived="any").query(self._services.user_home)
+        if not (await self._services.threads.keys(here)).total:
+            folder = cwd_under_cursor
+        self.post_message(self.ProjectFound(folder))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Turn a failed worker into a notice, and take the notice back when it succeeds."""
+        worker = event.worker
+        if event.state is WorkerState.SUCCESS and worker.group in self._failures:
+            del self._failures[worker.group]
+            self._show_notices()
+        elif event.state is WorkerState.ERROR and worker.error is not None:
+            self._fail(worker.group, worker.description, worker.error)
+
+    def _fail(self, group: str, doing: str, error: BaseException) -> None:
+        if isinstance(error, StoreError):
+            notice = Notice(severity="error", what=error.what, why=error.why, next_step=error.next_step)
+        else:
+            why = f"{type(error).__name__}: {error}"
+            notice = Notice(severity="error", what=f"{doing} failed", why=why, next_step="^r tries again")
+        self._failures[group] = notice
+        self._show_notices()
+
+    # What came
+
+    def on_browser_screen_listing_read(self, message: ListingRead) -> None:
+        """Show the listing."""
+        listed = message.listed
+        before, self._listed = self._listed, listed
+        self.thread_list.show_threads(
+            listed,
+            sort=listed.view.sort,
+            cursor_key=message.cursor_key,
+            keys_changed=before is not None and before.source != listed.source,
+        )
+        self.threads_frame.set_class(not listed.keys, "-empty")
+        if not listed.keys:
+            self._say_why_empty(listed)
+        self._say_where()
+
+    def on_browser_screen_home_changed(self) -> None:
+        """List again soon, and not more often than is calm."""
+        if self._soon is None:
+            self._list_in(CALM)
+
+    def on_browser_screen_notices_changed(self, message: NoticesChanged) -> None:
+        """Show what the services have to say."""
+        self._notices = message.notices
+        self._show_notices()
+
+    def on_browser_screen_project_found(self, message: ProjectFound) -> None:
+        """List this project only."""
+        if message.folder is None:
+            self.notify("The thread under the cursor names no folder.", markup=False)
+        else:
+            self._look(replace(self._view, project=message.folder))
+
+    def on_virtual_list_cursor_moved(self, message: ThreadsPane.CursorMoved) -> None:
+        """Show the thread once the cursor rests."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST, self._show_thread)
+
+    def on_virtual_list_rows_failed(self, message: ThreadsPane.RowsFailed) -> None:
+        """Say why rows are missing."""
+        self._fail("rows", "Reading rows of the list", message.error)
+
+    def on_thread_list_fold_asked(self, message: ThreadsPane.FoldAsked) -> None:
+        """Unfold or fold a thread."""
+        if message.unfold:
+            self._unfolded.append(message.thread.id)
+        else:
+            self._unfolded.remove(message.thread.id)
+        self._list()
+
+    def on_filter_box_changed(self, message: FilterBox.Changed) -> None:
+        """List what matches, once the typing pauses."""
+        if message.words != self._view.words:
+            self._view = replace(self._view, words=message.words)
+            self._list_in(TYPING)
+
+    def on_filter_box_left(self) -> None:
+        """Go from the box to the list."""
+        self.action_pane("threads")
+
+    def on_threads_pane_typed(self, message: ThreadsPane.Typed) -> None:
+        """Filter by the word being typed."""
+        self.filter_box.edit(message.text)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Follow the focus with the footer and the tabs."""
+        self._show_keys()
+        self._show_tabs()
+
+    # What is shown
+
+    @property
+    def current_pane(self) -> Pane:
+        """The pane that has the focus, or had it last."""
+        return self._pane
+
+    def _look(self, view: View) -> None:
+        self._view = view
+        self._list()
+
+    def _show_thread(self) -> None:
+        self.peek.show(self.thread_list.current_row)
+
+    def _show_notices(self) -> None:
+        self.notice_bar.show([*self._failures.values(), *self._notices])
+
+    def _show_keys(self) -> None:
+        pane: Pane = "filter" if self.filter_box.editing else self._pane
+        self.keys.show(
+            [Key(keymap.shown(action.keys[0]), action.label, action.run) for action in keymap.footer(pane)]
+        )
+
+    def _show_tabs(self) -> None:
+        total = whole(self._listed.total) if self._listed else ""
+        self.tabs.show([Tab("threads", "1", "Threads", total)], self._pane)
+
+    def _path(self, path: str) -> str:
+        return shorten_path(path, 40, self._services.user_home)
+
+    def _say_where(self) -> None:
+        """Bring the header and the pane's frame up to date."""
+        view, listed, dot = self._view, self._listed, f" {self._glyphs.dot} "
+        frame, title = self.threads_frame, [Content("1 Threads")]
+        if listed is not None and listed.source == "files":
+            title.append(Content.styled("from files", "$text-warning"))
+        title.append(Content(f"by {view.sort}" if view.descending else f"by {view.sort}, oldest first"))
+        if view.archived != "no":
+            title.append(Content("archived too" if view.archived == "any" else "archived only"))
+        frame.border_title = Content(dot).join(title)
+        hidden = listed.hidden.get("archived", 0) if listed else 0
+        frame.border_subtitle = Content(f"{whole(hidden)} archived hidden{dot}A shows" if hidden else "")
+        total = ""
+        if listed is not None:
+            noun = "thread" if listed.total == 1 else "threads"
+            total = f"{whole(listed.total)} {noun}" + (" match" if view.words else "")
+        self.header.standing = Standing(
+            home=self._path(str(self._services.home)),
+            scope=self._path(view.project) if view.project else "all projects",
+            total=total,
+            freshness=f"as of {moment(self._clock.now_ms()):%H:%M}" if listed else "",
+        )
+        self._show_tabs()
+
+    def _say_reading(self) -> None:
+        if self._listed is None:
+            self.empty.say(f"Reading {self._path(str(self._services.home))}…")
+            self.threads_frame.add_class("-empty")
+
+    def _say_why_empty(self, listed: Listed) -> None:
+        view, elsewhere = listed.view, listed.elsewhere
+        home = self._path(str(self._services.home))
+        others = elsewhere.in_other_projects if elsewhere else 0
+        archived = elsewhere.archived if elsewhere else 0
+        if not view.words and not view.project and not archived and view.archived != "yes":
+            self.empty.say(
+                f"No threads in {home} yet.",
+                "Start one with codex in any folder;",
+                "it is listed here at once.",
+            )
+            return
+        where = self._path(view.project) if view.project else home
+        what = (
+            f"Nothing in {where} matches “{view.words.strip()}”." if view.words else f"No threads in {where}."
+        )
+        if view.archived == "yes" and not view.words:
+            what = f"Nothing in {where} is archived."
+        ways = []
+        if others:
+            ways.append(f"{whole(others)} {'is' if others == 1 else 'are'} in other projects ( . )")
+        if archived:
+            ways.append(f"{whole(archived)} {'is' if archived == 1 else 'are'} archived ( A )")
+        if view.words:
+            ways.append("esc clears the filter")
+        self.empty.say(what, *(f"{way}." for way in ways))
+
+    # Actions
+
+    def action_pane(self, pane: Pane) -> None:
+        """Go to a pane."""
+        if self.filter_box.editing:
+            self.filter_box.leave()
+        self.thread_list.focus()
+
+    def action_next_pane(self, by: int) -> None:
+        """Go to the next pane, or the one before."""
+        self.action_pane("threads")
+
+    def action_filter(self) -> None:
+        """Type words to filter by."""
+        self.filter_box.edit()
+
+    def action_project(self) -> None:
+        """This project only, or all of them."""
+        if self._view.project is not None:
+            self._look(replace(self._view, project=None))
+        else:
+            row = self.thread_list.current_row
+            self._find_project(row.cwd if row else None)
+
+    def action_sort(self) -> None:
+        """Sort by the other time."""
+        self._look(replace(self._view, sort="created" if self._view.sort == "updated" else "updated"))
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._look(replace(self._view, descending=not self._view.descending))
+
+    def action_archived(self) -> None:
+        """Hide archived threads, add them, or show them alone."""
+        self._look(replace(self._view, archived=NEXT_ARCHIVED[self._view.archived]))
+
+    def action_zoom(self) -> None:
+        """Show the current pane alone, or all of them."""
+        self.toggle_class("-zoomed")
+
+    def action_refresh_home(self) -> None:
+        """Look at the home again."""
+        self._look_again()
+        for group, follow in (("changes", self._follow_changes), ("notices", self._follow_notices)):
+            if self._failures.pop(group, None):
+                follow()
+        self._list()
+
+    def action_close_one(self) -> None:
+        """Close one thing: the box, the filter, the zoom, then a notice."""
+        if self.filter_box.editing:
+            self.action_pane("threads")
+        elif self.filter_box.words:
+            self.filter_box.clear()
+        elif self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        else:
+            self.notice_bar.dismiss()

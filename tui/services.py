@@ -1,0 +1,106 @@
+"""What the screens need of the world; `live_services` gives it from the store, tests give fakes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from store.models import BackfillProgress, DynamicTool, ListedFrom, Notice, Thread, ThreadQuery
+
+
+class Listing(Protocol):
+    """The answer to a query: every key in order.
+
+    A key stands for the same thread in every listing with the same `source`.
+    """
+
+    @property
+    def keys(self) -> Sequence[int]:
+        """Every matching thread, in order, each once."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many threads match, those folded under their parent included."""
+        ...
+
+    @property
+    def hidden(self) -> Mapping[str, int]:
+        """What matches but for the defaults, by reason; today only `archived`."""
+        ...
+
+    @property
+    def source(self) -> ListedFrom:
+        """Whether the database answered or the files did."""
+        ...
+
+
+class Threads(Protocol):
+    """Reads of threads."""
+
+    async def keys(self, query: ThreadQuery) -> Listing:
+        """Return the keys of every thread that matches."""
+        ...
+
+    async def rows(self, keys: Sequence[int]) -> Sequence[Thread]:
+        """Return the threads behind keys of the last listing; one that is gone is left out."""
+        ...
+
+    async def get_thread(self, thread_id: str) -> Thread:
+        """Return one thread, with the key of the last listing. Raises UnknownThread."""
+        ...
+
+    async def get_dynamic_tools(self, thread_id: str) -> Sequence[DynamicTool]:
+        """Return the tools that the client gave the thread, in order. Raises UnknownThread."""
+        ...
+
+
+class Services(Protocol):
+    """Everything that the screens ask for. Every method may raise StoreError.
+
+    The app calls `open` once it has drawn its first frame, and again when the person asks to try again;
+    whoever made the services closes them when the app has ended.
+    """
+
+    @property
+    def home(self) -> Path:
+        """The Codex home, as the person knows it."""
+        ...
+
+    @property
+    def user_home(self) -> Path:
+        """The folder that paths show as "~"."""
+        ...
+
+    @property
+    def launch_folder(self) -> str:
+        """Where Rollodex was started: what "this project" means while it has threads."""
+        ...
+
+    @property
+    def threads(self) -> Threads:
+        """The threads of the home."""
+        ...
+
+    async def open(self) -> None:
+        """Find the home, open the state folder and start the backfill."""
+        ...
+
+    async def look_again(self) -> None:
+        """Compare the home with the index now."""
+        ...
+
+    def backfill(self) -> AsyncIterator[BackfillProgress]:
+        """Yield where the backfill stands, at once and whenever that changes."""
+        ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yield whenever a listing may have changed."""
+        ...
+
+    def notices(self) -> AsyncIterator[Sequence[Notice]]:
+        """Yield everything that the person should know now, at once and whenever that changes."""
+        ...

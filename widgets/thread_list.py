@@ -1,0 +1,168 @@
+"""The Threads list: age, title, project and tokens, sub-agent threads folded under their parent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.message import Message
+
+from store.models import Thread
+from widgets.formatting import AGE_WIDTH, age, count, cut, fit, last_part, visible_line
+from widgets.glyphs import UNICODE, Glyphs
+from widgets.row_source import RowSource
+from widgets.virtual_list import VirtualList
+
+if TYPE_CHECKING:
+    from store.clock import Clock
+    from store.models import ThreadSort
+
+TOKENS_WIDTH = 4
+AGES_CHANGE_EVERY = 30.0
+"""Seconds between two redraws of the ages."""
+
+
+class ThreadRows(RowSource[Thread], Protocol):
+    """Threads in order, with the sub-agent threads of the unfolded ones right below them."""
+
+    def depth(self, key: int) -> int:
+        """Return how many unfolded parents a row has."""
+        ...
+
+    def unfolded(self, thread_id: str) -> bool:
+        """Return whether the sub-agent threads of this one are shown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How many cells each column takes; 0 leaves it out. Between two columns are two blanks."""
+
+    title: int
+    project: int
+
+    @classmethod
+    def of(cls, width: int) -> Columns:
+        """Return the columns for a list so wide; a refresh never moves them."""
+        fixed = 2 + AGE_WIDTH + 2 + 2 + TOKENS_WIDTH + 1
+        project = 0 if width < 44 else min(18, max(8, width // 6))
+        return cls(title=max(1, width - fixed - (project + 2 if project else 0)), project=project)
+
+
+class ThreadList(VirtualList[Thread]):
+    """Threads, one a line; the selection is kept by thread through every refresh."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "thread-list--title",
+        "thread-list--muted",
+        "thread-list--warning",
+    }
+    DEFAULT_CSS = """
+    ThreadList {
+        & > .thread-list--title { color: $text; }
+        & > .thread-list--muted { color: $text-muted; }
+        & > .thread-list--warning { color: $text-warning; }
+    }
+    """
+
+    @dataclass
+    class FoldAsked(Message):
+        """The sub-agent threads of a thread are to be shown, or put away."""
+
+        thread: Thread
+        unfold: bool
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        glyphs: Glyphs = UNICODE,
+        id: str | None = None,  # noqa: A002 - Textual's own name
+    ) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+        self._glyphs = glyphs
+        self._sort: ThreadSort = "updated"
+        self._rows: ThreadRows | None = None
+
+    def on_mount(self) -> None:
+        """Let the ages go on."""
+        self.set_interval(AGES_CHANGE_EVERY, self.refresh)
+
+    def show_threads(
+        self, rows: ThreadRows, *, sort: ThreadSort, cursor_key: int | None = None, keys_changed: bool = False
+    ) -> None:
+        """Show threads; the age column shows the time they are sorted by."""
+        self._rows, self._sort = rows, sort
+        self.show(rows, cursor_key=cursor_key, keys_changed=keys_changed)
+
+    def render_row(self, row: Thread, index: int, width: int, *, is_cursor: bool) -> list[Segment]:
+        """Return the segments of one thread."""
+        if is_cursor:
+            title = self.cursor_style + Style(bold=True)
+            muted = warning = self.cursor_style
+        else:
+            muted = self.component_style("thread-list--muted")
+            warning = self.component_style("thread-list--warning")
+            title = muted if row.archived else self.component_style("thread-list--title")
+        columns = Columns.of(width)
+        glyph, glyph_style = " ", muted
+        if row.bad_lines:
+            glyph, glyph_style = self._glyphs.warning, warning
+        elif row.archived:
+            glyph = self._glyphs.archived
+        when = row.created_at if self._sort == "created" else row.updated_at
+        segments = [
+            Segment(glyph + " ", glyph_style),
+            Segment(fit(age(when, self._clock.now_ms()), AGE_WIDTH, right=True) + "  ", muted),
+            *self._title(row, columns.title, title, muted),
+        ]
+        if columns.project:
+            segments.append(Segment("  " + fit(last_part(row.cwd), columns.project), muted))
+        segments.append(Segment("  " + fit(count(row.tokens_used), TOKENS_WIDTH, right=True) + " ", muted))
+        return segments
+
+    def _title(self, row: Thread, width: int, title: Style, muted: Style) -> list[Segment]:
+        """Return the title cell: indent, who the sub-agent is, the title, and how many are under it."""
+        rows = self._rows
+        depth = rows.depth(row.key) if rows is not None else 0
+        before = "  " * depth
+        if depth and row.agent_nickname:
+            before += visible_line(row.agent_nickname) + f" {self._glyphs.dot} "
+        after = ""
+        if row.children:
+            open_ = rows is not None and rows.unfolded(row.id)
+            after = f" {self._glyphs.unfolded if open_ else self._glyphs.folded}{row.children}"
+        before = cut(before, width // 2)
+        room = width - cell_len(before) - len(after)
+        text = cut(visible_line(row.display_title), room)
+        blanks = " " * max(0, room - cell_len(text))
+        return [Segment(before, muted), Segment(text, title), Segment(after + blanks, muted)]
+
+    def action_unfold(self) -> None:
+        """Show the sub-agent threads of the one under the cursor, or step into them."""
+        row = self.current_row
+        if row is None or not row.children or self._rows is None:
+            return
+        if self._rows.unfolded(row.id):
+            self.cursor += 1
+        else:
+            self.post_message(self.FoldAsked(row, unfold=True))
+
+    def action_fold(self) -> None:
+        """Put the sub-agent threads away, or step out to the parent."""
+        row = self.current_row
+        if row is None or self._rows is None:
+            return
+        if self._rows.unfolded(row.id):
+            self.post_message(self.FoldAsked(row, unfold=False))
+            return
+        depth = self._rows.depth(row.key)
+        if depth:
+            place = self.cursor
+            while place > 0 and self._rows.depth(self.keys[place]) >= depth:
+                place -= 1
+            self.cursor = place
