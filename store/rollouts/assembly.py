@@ -47,7 +47,7 @@ def assemble(parts: Sequence[Part], standing: Standing) -> TranscriptItem:
         lines=tuple(part.line for part in parts),
         thread_id=standing.thread_id,
         kind=kind,
-        label=opening.said.label,
+        label=_first(said.label for said in saids if said.kind == kind) or opening.said.label,
         role=None if kind == "compaction" else _first(said.role for said in saids),
         at=opening.at,
         phase=_first(said.phase for said in saids),
@@ -73,6 +73,12 @@ def _event_first(said: Said) -> int:
     return 0 if said.side == "event" else 1
 
 
+def _whole_output_first(said: Said) -> int:
+    if said.side == "event":
+        return 2 if said.exit_code is None else 0
+    return 1
+
+
 def _first(values: Iterable[_Value | None]) -> _Value | None:
     return next((value for value in values if value is not None), None)
 
@@ -95,5 +101,5 @@ def _text(kind: ItemKind, saids: Sequence[Said]) -> str | None:
 
 def _output(saids: Sequence[Said]) -> str | None:
     """What the command printed, by the event that has all of it; else what the model was given."""
-    outputs = [said.output for said in sorted(saids, key=_event_first) if said.output is not None]
+    outputs = [said.output for said in sorted(saids, key=_whole_output_first) if said.output is not None]
     return next((output for output in outputs if output.strip()), outputs[-1] if outputs else None)

@@ -1,23 +1,18 @@
-"""The bytes of a rollout at any offset, plain or compressed."""
+"""The bytes of a rollout at any offset, plain or compressed, for as long as it is open."""
 
 from __future__ import annotations
 
-import io
 import os
-import stat
 import tempfile
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
-import zstandard
-
-from store.errors import RolloutError
+from store.rollouts.compressed import SUFFIX, DecodedStream
+from store.rollouts.source import open_regular, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from typing_extensions import Buffer
 
 MAX_SPOOL: Final = 4 << 30
 """Of a compressed rollout no more is unpacked than this, in bytes."""
@@ -29,8 +24,10 @@ _BLOCK: Final = 1 << 20
 class Content(Protocol):
     """A rollout's decoded bytes; offsets are those of the plain file, whatever it is stored as."""
 
-    problem: str | None
-    """Why what lies behind the last byte given cannot be read; None while nothing is wrong."""
+    @property
+    def problem(self) -> str | None:
+        """Why what lies behind the last byte given cannot be read; None while nothing is wrong."""
+        ...
 
     def size(self) -> int:
         """How many bytes there are now; unpacks all of a compressed rollout to know it."""
@@ -56,19 +53,11 @@ class Content(Protocol):
 def open_content(path: Path) -> Content:
     """Open the rollout at `path`; raises RolloutError when it cannot be."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = open_regular(path)
     except OSError as error:
-        raise RolloutError(
-            f"The rollout {path.name} cannot be opened",
-            why=error.strerror or str(error),
-            next_step="Refresh the list",
-        ) from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise RolloutError(f"The rollout {path.name} cannot be read", why="it is not a regular file")
-    plain = PlainContent(path, descriptor, status)
-    return CompressedContent(plain) if path.suffix == ".zst" else plain
+        raise unreadable(path, error) from error
+    file = _OpenFile(path, descriptor)
+    return CompressedContent(file) if path.name.endswith(SUFFIX) else PlainContent(file)
 
 
 def reader_from(content: Content, offset: int, end: int | None) -> Callable[[int], bytes]:
@@ -83,63 +72,73 @@ def reader_from(content: Content, offset: int, end: int | None) -> Callable[[int
     return read
 
 
-class PlainContent:
-    """A `.jsonl`. It stays open, so it can be read to its end when it is deleted or moved meanwhile."""
+class _OpenFile:
+    """A file that stays open, so that it can be read to its end when it is deleted or moved meanwhile."""
 
-    problem: str | None = None
-
-    def __init__(self, path: Path, descriptor: int, status: os.stat_result) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.stream = os.fdopen(descriptor, "rb", buffering=0)
         self._path = path
-        self._descriptor = descriptor
+        status = os.fstat(descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self._largest = status.st_size
-        self._lock = threading.Lock()
 
     def size(self) -> int:
-        """The file's size now."""
-        size = os.fstat(self._descriptor).st_size
+        size = os.fstat(self.stream.fileno()).st_size
         self._largest = max(self._largest, size)
         return size
 
-    def extent(self) -> int:
-        """The file's size now."""
-        return self.size()
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Read, one thread at a time: Windows has no read that leaves the file position alone."""
-        try:
-            with self._lock:
-                os.lseek(self._descriptor, offset, os.SEEK_SET)
-                return os.read(self._descriptor, size)
-        except OSError as error:
-            self.problem = error.strerror or str(error)
-            return b""
-
     def replaced(self) -> bool:
-        """Compare what the path names with what is open."""
         try:
             status = self._path.stat()
         except OSError:
             return True
         return (status.st_dev, status.st_ino) != self._identity or status.st_size < self._largest
 
+
+class PlainContent:
+    """A `.jsonl`."""
+
+    def __init__(self, file: _OpenFile) -> None:
+        self.problem: str | None = None
+        self._file = file
+        self._lock = threading.Lock()
+
+    def size(self) -> int:
+        """The file's size now."""
+        return self._file.size()
+
+    def extent(self) -> int:
+        """The file's size now."""
+        return self._file.size()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read, one thread at a time: Windows has no read that leaves the file position alone."""
+        try:
+            with self._lock:
+                self._file.stream.seek(offset)
+                return self._file.stream.read(size) or b""
+        except OSError as error:
+            self.problem = error.strerror or str(error)
+            return b""
+
+    def replaced(self) -> bool:
+        """Compare what the path names with what is open."""
+        return self._file.replaced()
+
     def close(self) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        self._file.stream.close()
 
 
 class CompressedContent:
     """A `.jsonl.zst`, unpacked as far as it was asked for into a temporary file that has no name."""
 
-    problem: str | None = None
-
-    def __init__(self, packed: PlainContent) -> None:
-        self._packed = packed
+    def __init__(self, file: _OpenFile) -> None:
+        self.problem: str | None = None
+        self._file = file
         self._lock = threading.Lock()
+        self._unpacker = DecodedStream(file.stream)
         self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 close() closes it
-        self._unpacker = zstandard.ZstdDecompressor().stream_reader(
-            io.BufferedReader(PackedStream(packed), _BLOCK), read_across_frames=True
-        )
         self._unpacked = 0
         self._whole = False
 
@@ -166,12 +165,12 @@ class CompressedContent:
                 data = self._unpacker.read(_BLOCK)
                 self._spool.seek(self._unpacked)
                 self._spool.write(data)
-            except (zstandard.ZstdError, OSError) as error:
-                self._end(str(error))
+            except OSError as error:
+                self._end(error.strerror or str(error))
                 return
             self._unpacked += len(data)
             if not data:
-                self._end(self._packed.problem)
+                self._end(self._unpacker.damage)
             elif self._unpacked >= MAX_SPOOL:
                 self._end(f"it unpacks to more than {MAX_SPOOL >> 30} GiB")
 
@@ -181,29 +180,9 @@ class CompressedContent:
 
     def replaced(self) -> bool:
         """Compare what the path names with what is open."""
-        return self._packed.replaced()
+        return self._file.replaced()
 
     def close(self) -> None:
         """Close the file and drop what was unpacked."""
         self._spool.close()
-        self._packed.close()
-
-
-class PackedStream(io.RawIOBase):
-    """A compressed file as the unpacker reads it, from its first byte on."""
-
-    def __init__(self, packed: PlainContent) -> None:
-        self._packed = packed
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Whether it can be read."""
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        """Fill the buffer with the next bytes; none at the end, or when the file cannot be read further."""
-        target = memoryview(buffer).cast("B")
-        data = self._packed.read(self._at, len(target))
-        target[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+        self._file.stream.close()

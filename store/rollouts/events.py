@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from store.rollouts.said import Said
 from store.rollouts.tool_text import compact_json, list_of, object_of, text_of, whole_number
+from store.sandbox import parse_policy, short_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,17 +25,13 @@ def _joined(*parts: Any) -> str | None:
     return " · ".join(part for part in parts if isinstance(part, str) and part) or None
 
 
-def _policy_word(policy: Any) -> str | None:
-    fields = object_of(policy)
-    return text_of(policy) or text_of(fields.get("type")) or text_of(fields.get("mode"))
-
-
 def _settings(fields: Mapping[str, Any]) -> str | None:
+    policy = fields.get("sandbox_policy") or fields.get("permission_profile")
     return _joined(
         fields.get("model"),
         fields.get("effort") or fields.get("reasoning_effort"),
         fields.get("approval_policy"),
-        _policy_word(fields.get("sandbox_policy")) or _policy_word(fields.get("permission_profile")),
+        None if policy is None else short_label(parse_policy(policy)),
         fields.get("cwd"),
     )
 

@@ -114,7 +114,11 @@ def user_event(payload: Mapping[str, Any], label: str) -> Said:
             "context", label, "event", "user", text, injected=True, keys=(_message_key("user", text),)
         )
     pictures = [*list_of(payload.get("images")), *list_of(payload.get("local_images"))]
-    shown = "\n".join([*(["[image]"] * len(pictures)), own_words(text)] if pictures else [own_words(text)])
+    shown = (
+        "\n".join([*(["[image]"] * len(pictures)), own_words(text)]).removesuffix("\n")
+        if pictures
+        else own_words(text)
+    )
     return _message(label, "event", "user", shown, None, certainly_user=True)
 
 
