@@ -170,6 +170,8 @@ class TranscriptItem(Frozen):
     arguments: str | None = None
     output: str | None = None
     exit_code: int | None = None
+    duration_ms: int | None = None
+    """How long a call ran, where the rollout says it."""
     failed: bool = False
     """A call that failed, a turn that ended in an error, or an error event."""
     injected: bool = False
@@ -209,6 +211,8 @@ class BackfillProgress(Frozen):
     last_watermark: str | None = None
     last_success_at: int | None = None
     updated_at: int | None = None
+    checked_at: int | None = None
+    """When this process last compared the rows with the files; None before it did."""
     started_at: int | None = None
     done: int = 0
     total: int = 0
