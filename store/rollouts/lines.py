@@ -55,7 +55,7 @@ _TAGGED: Final = frozenset({RESPONSE_ITEM, EVENT_MSG})
 
 _WORD = rb'"([ !#-\[\]-~]*)"'
 _PREFIX = re.compile(
-    rb'\{"(?:timestamp":' + _WORD + rb',(?:"ordinal":\d{1,19},)?"type":' + _WORD + rb',"payload":\{'
+    rb'\{"(?:timestamp":' + _WORD + rb',(?:"ordinal":(\d{1,18}),)?"type":' + _WORD + rb',"payload":\{'
     rb'(?:"type":' + _WORD + rb')?|type":"(' + "|".join(sorted(_BARE_ITEMS)).encode() + rb')"[,}])'
 )
 
@@ -82,13 +82,14 @@ class RawLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RolloutLine:
-    """A decoded line. `at` is its time in milliseconds since the epoch."""
+    """A decoded line. `at` is its time in milliseconds since the epoch; a `bare` line has no envelope."""
 
     type: str
     subtype: str | None
     at: int | None
     ordinal: int | None
     payload: dict[str, Any]
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +203,35 @@ def milliseconds(stamp: object) -> int | None:
 
 
 def stamp(line: bytes) -> int | None:
-    """Read a line's own time in milliseconds, from its first bytes where they hold it."""
-    if (match := _PREFIX.match(line)) is not None and match[1] is not None:
-        return milliseconds(match[1].decode("ascii"))
+    """Read when a line was written, from its first bytes where they hold it; bare lines do not say."""
+    if (match := _PREFIX.match(line)) is not None:
+        return None if _is_bare_item(match) else milliseconds(match[1].decode("ascii"))
     decoded = decode(line)
-    return None if isinstance(decoded, BadLine) else decoded.at
+    return None if isinstance(decoded, BadLine) or decoded.bare else decoded.at
+
+
+def is_bare(line: bytes) -> bool:
+    """Whether a line that `classify` gives a type has no envelope round it (before 0.36)."""
+    if (match := _PREFIX.match(line)) is not None:
+        return _is_bare_item(match)
+    decoded = decode(line)
+    return isinstance(decoded, RolloutLine) and decoded.bare
+
+
+def has_ordinal(line: bytes) -> bool:
+    """Whether the envelope numbers its lines, as in a paginated rollout (0.169)."""
+    if (match := _PREFIX.match(line)) is not None:
+        return match[2] is not None
+    decoded = decode(line)
+    return isinstance(decoded, RolloutLine) and decoded.ordinal is not None
+
+
+def _is_bare_item(match: re.Match[bytes]) -> bool:
+    return match[5] is not None or match[3].decode("ascii") in _BARE_ITEMS
 
 
 def _by_prefix(match: re.Match[bytes]) -> LineType | None:
-    _, kind, subtype, bare = match.groups()
+    _, _, kind, subtype, bare = match.groups()
     if bare is not None:
         return RESPONSE_ITEM, bare.decode("ascii")
     name = kind.decode("ascii")
@@ -231,8 +252,7 @@ def _told_apart(value: dict[str, Any]) -> RolloutLine | BadLine:
     kind = value.get("type")
     if isinstance(kind, str):
         if kind in _BARE_ITEMS:
-            payload = value.get("payload")
-            return RolloutLine(RESPONSE_ITEM, kind, at, None, payload if isinstance(payload, dict) else value)
+            return RolloutLine(RESPONSE_ITEM, kind, at, None, value, bare=True)
         payload = value.get("payload")
         if not isinstance(payload, dict):
             return BadLine("no payload object")
@@ -242,9 +262,9 @@ def _told_apart(value: dict[str, Any]) -> RolloutLine | BadLine:
             ordinal = None
         return RolloutLine(kind, subtype if isinstance(subtype, str) else None, at, ordinal, payload)
     if value.get("record_type") == "state":
-        return RolloutLine(STATE, None, at, None, value)
+        return RolloutLine(STATE, None, at, None, value, bare=True)
     if isinstance(value.get("id"), str) and "timestamp" in value:
-        return RolloutLine(SESSION_META, None, at, None, value)
+        return RolloutLine(SESSION_META, None, at, None, value, bare=True)
     return BadLine("no type")
 
 

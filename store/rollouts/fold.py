@@ -1,0 +1,372 @@
+"""A rollout's lines folded into its facts, one by one, in a state that can be kept and gone on from."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from store.errors import RolloutError
+from store.models import DynamicTool
+from store.rollouts import settings
+from store.rollouts.facts import Problem, RolloutFacts
+from store.rollouts.forks import TURN_BEGINS, InheritedPrefix
+from store.rollouts.items import (
+    GoalUpdated,
+    ItemCompleted,
+    Message,
+    RolledBack,
+    SessionMeta,
+    ThreadSettingsApplied,
+    TokenCount,
+    TurnContext,
+    UserMessage,
+    completed_item_type,
+    is_injected,
+    is_known,
+    read_payload,
+    text_of,
+)
+from store.rollouts.lines import (
+    EVENT_MSG,
+    RESPONSE_ITEM,
+    SESSION_META,
+    TURN_CONTEXT,
+    BadLine,
+    LineType,
+    RawLine,
+    has_ordinal,
+    is_bare,
+    stamp,
+    verify,
+)
+from store.rollouts.scan import RolloutFile, created_ms_in_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from store.rollouts.facts import ProblemKind
+
+KEPT_PROBLEMS: Final = 20
+
+_VERSION: Final = 1
+# Days to 28 are in every month, so that a stamp of this form is a time without asking.
+_SURE_STAMP = re.compile(
+    rb'\{"timestamp":"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])'
+    rb'T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z"'
+)
+_USAGE_TOLD = re.compile(rb'[^\\]{0,200}"payload":\{"type":"token_count","info":\{"total_token_usage":\{')
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_INJECTED_KINDS: Final = frozenset({"user_instructions", "environment_context"})
+
+
+class Fold:
+    """What the lines taken so far say.
+
+    Lines of which only the last one counts are kept as bytes and decoded when they are asked for.
+    """
+
+    def __init__(self) -> None:
+        self.next_line = 0
+        self._thread_id: str | None = None
+        self._values: dict[str, Any] = {}
+        self._tools: list[dict[str, Any]] = []
+        self._inherited = InheritedPrefix()
+        self._turns: list[
+            int
+        ] = []  # of each own turn: twice its messages, plus one when a person spoke in it
+        self._turn_open = False
+        self._messages_before_turns = 0
+        self._bad_lines = 0
+        self._unknown_records = 0
+        self._problems: list[Problem] = []
+        self._problem_count = 0
+        self._context_line: bytes | None = None
+        self._usage_line: bytes | None = None
+        self._stamped_line: bytes | None = None
+
+    @property
+    def has_prompt(self) -> bool:
+        """Whether title and first user message are known, so that no later line can change them."""
+        return "title" in self._values and "first_user_message" in self._values
+
+    def add(self, line: RawLine, name_id: str | None = None) -> None:
+        """Take the next line, whatever it is. `name_id` is the thread's id as the file's name has it."""
+        self.next_line = line.number + 1
+        if line.too_long:
+            size = (line.end - line.start) >> 20
+            self._bad("long_line", line, f"a line of {size} MiB, longer than is read")
+            return
+        if not line.data or line.data.isspace():
+            return
+        kind = verify(line.data)
+        if isinstance(kind, BadLine):
+            self._bad("bad_line" if line.finished else "unfinished_line", line, kind.reason)
+            return
+        inherited = self._inherited.active and self._inherited.feed(line.data, kind)
+        if _SURE_STAMP.match(line.data):
+            self._stamped_line = line.data
+        else:
+            self.take_stamp(line.data)
+        self.take(line.data, kind, inherited=inherited, name_id=name_id)
+        if not is_known(kind):
+            self._unknown_records += 1
+
+    def take(self, line: bytes, kind: LineType, *, inherited: bool, name_id: str | None) -> None:
+        """Apply one line of a known type, whose counts are not the thread's own when it is `inherited`."""
+        if kind[0] == SESSION_META:
+            self._take_meta(line, name_id)
+        elif kind[0] == TURN_CONTEXT:
+            self._context_line = line
+            if "cwd" not in self._values and (context := read_payload(TurnContext, line)) and context.cwd:
+                self._values["cwd"] = context.cwd
+        elif (handler := _HANDLERS.get(kind)) is not None:
+            handler(self, line, inherited)
+
+    def take_stamp(self, line: bytes) -> bool:
+        """Take a line's own time as the newest; whether it has one."""
+        at = stamp(line)
+        if at is None:
+            return False
+        self._stamped_line = None
+        self._values["updated_at"] = at
+        return True
+
+    def damaged(self, reason: str, offset: int) -> None:
+        """Note that the file ended before its end."""
+        self._note(Problem("damaged_file", self.next_line, offset, reason))
+
+    def facts(self, file: RolloutFile, *, whole: bool) -> RolloutFacts:
+        """What is known now; counts only when the `whole` file was taken.
+
+        Raises RolloutError when neither the lines nor the file's name say which thread this is.
+        """
+        self._settle()
+        thread_id = self._thread_id
+        if thread_id is None or (file.thread_id is not None and not _UUID.fullmatch(thread_id)):
+            thread_id = file.thread_id
+        if thread_id is None:
+            raise RolloutError(
+                f"{file.path} is no rollout",
+                why=self._problems[0].reason if self._problems else "it says of no thread that it is its own",
+                next_step="Move it out of the Codex home if it does not belong there",
+            )
+        problems = self._problems
+        count = self._problem_count
+        if self._thread_id is None:
+            empty = file.size == 0
+            problem = Problem(
+                "empty_file" if empty else "no_session_meta",
+                0,
+                0,
+                "the file is empty" if empty else "no line says which thread this is; its name does",
+            )
+            problems, count = [problem, *problems][:KEPT_PROBLEMS], count + 1
+        values = dict(self._values)
+        if not whole:
+            # A later session_meta may say otherwise, and the tail is not searched for one.
+            values.pop("memory_mode", None)
+        if values.get("created_at") is None:
+            values["created_at"] = created_ms_in_name(file.path)
+        return RolloutFacts(
+            thread_id=thread_id,
+            **values,
+            turns=len(self._turns) if whole else None,
+            messages=self._messages_before_turns + sum(turn >> 1 for turn in self._turns) if whole else None,
+            bad_lines=self._bad_lines if whole else None,
+            unknown_records=self._unknown_records if whole else None,
+            tools=tuple(DynamicTool(position=i, **tool) for i, tool in enumerate(self._tools)),
+            problems=tuple(problems),
+            problem_count=count,
+        )
+
+    def dump(self) -> bytes:
+        """The state, for `load`."""
+        self._settle()
+        state = {
+            "version": _VERSION,
+            "next_line": self.next_line,
+            "thread_id": self._thread_id,
+            "values": self._values,
+            "tools": self._tools,
+            "inherited": asdict(self._inherited),
+            "turns": self._turns,
+            "turn_open": self._turn_open,
+            "messages_before_turns": self._messages_before_turns,
+            "bad_lines": self._bad_lines,
+            "unknown_records": self._unknown_records,
+            "problems": [asdict(problem) for problem in self._problems],
+            "problem_count": self._problem_count,
+        }
+        return json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+    @classmethod
+    def load(cls, state: bytes) -> Self | None:
+        """The fold that `dump` gave; None when another version of it did, and the file must be read anew."""
+        kept = json.loads(state)
+        if kept["version"] != _VERSION:
+            return None
+        fold = cls()
+        fold.next_line = kept["next_line"]
+        fold._thread_id = kept["thread_id"]
+        fold._values = kept["values"]
+        fold._tools = kept["tools"]
+        fold._inherited = InheritedPrefix(**kept["inherited"])
+        fold._turns = kept["turns"]
+        fold._turn_open = kept["turn_open"]
+        fold._messages_before_turns = kept["messages_before_turns"]
+        fold._bad_lines = kept["bad_lines"]
+        fold._unknown_records = kept["unknown_records"]
+        fold._problems = [Problem(**problem) for problem in kept["problems"]]
+        fold._problem_count = kept["problem_count"]
+        return fold
+
+    def _settle(self) -> None:
+        """Decode the lines that were kept for being the last of their type."""
+        if self._stamped_line is not None:
+            self.take_stamp(self._stamped_line)
+        if self._context_line is not None:
+            if (context := read_payload(TurnContext, self._context_line)) is not None:
+                self._values.update(settings.from_turn_context(context))
+            self._context_line = None
+        if self._usage_line is not None:
+            self._take_usage(self._usage_line)
+            self._usage_line = None
+
+    def _bad(self, kind: ProblemKind, line: RawLine, reason: str) -> None:
+        self._bad_lines += 1
+        self._note(Problem(kind, line.number, line.start, reason))
+
+    def _note(self, problem: Problem) -> None:
+        self._problem_count += 1
+        if len(self._problems) < KEPT_PROBLEMS:
+            self._problems.append(problem)
+
+    def _take_meta(self, line: bytes, name_id: str | None) -> None:
+        """The first one is the thread's; a later one of the same thread says its memory mode (0.130)."""
+        meta = read_payload(SessionMeta, line)
+        if meta is None or not meta.id:
+            return
+        if self._thread_id is None:
+            if self.next_line > 1 and name_id is not None and meta.id != name_id:
+                return
+            self._thread_id = meta.id
+            told = settings.from_session_meta(meta)
+            self._values.update({key: value for key, value in told.items() if value is not None})
+            self._tools = settings.flat_tools(meta.dynamic_tools or ())
+        elif meta.id == self._thread_id and meta.memory_mode is not None:
+            self._values["memory_mode"] = meta.memory_mode
+
+    def _take_prompt(self, text: str, *, images: bool, inherited: bool) -> None:
+        request = settings.request_of(text)
+        shown = request or (settings.IMAGE_ONLY if images else "")
+        if shown:
+            self._values.setdefault("first_user_message", shown)
+            self._values.setdefault("preview", shown)
+        if request:
+            self._values.setdefault("title", request)
+        if inherited:
+            return
+        if not self._turn_open:
+            self._turns.append(0)
+        self._turns[-1] = (self._turns[-1] + 2) | 1
+
+    def _take_answer(self, *, inherited: bool) -> None:
+        if inherited:
+            return
+        if self._turns:
+            self._turns[-1] += 2
+        else:
+            self._messages_before_turns += 1
+
+    def _on_user_message(self, line: bytes, inherited: bool) -> None:
+        message = read_payload(UserMessage, line)
+        if message is None or message.kind in _INJECTED_KINDS:
+            return
+        images = bool(message.images or message.local_images)
+        self._take_prompt(message.message or "", images=images, inherited=inherited)
+
+    def _on_agent_message(self, line: bytes, inherited: bool) -> None:
+        self._take_answer(inherited=inherited)
+
+    def _on_item_completed(self, line: bytes, inherited: bool) -> None:
+        """Counted only where lines have ordinals; elsewhere `user_message`, `agent_message` say the same."""
+        kind = completed_item_type(line)
+        if kind == "UserMessage":
+            completed = read_payload(ItemCompleted, line)
+            content = completed.item.content if completed is not None and completed.item is not None else None
+            images = any(part is not None and "image" in (part.type or "") for part in content or ())
+            self._take_prompt(text_of(content), images=images, inherited=inherited or not has_ordinal(line))
+        elif kind == "AgentMessage":
+            self._take_answer(inherited=inherited or not has_ordinal(line))
+
+    def _on_message(self, line: bytes, inherited: bool) -> None:
+        """A response item; in the bare form (before 0.36) nothing else tells what was said."""
+        if not is_bare(line):
+            return
+        message = read_payload(Message, line)
+        if message is None:
+            return
+        text = text_of(message.content)
+        if message.role == "assistant":
+            self._take_answer(inherited=inherited)
+        elif message.role == "user" and not is_injected(text):
+            images = any(part is not None and "image" in (part.type or "") for part in message.content or ())
+            self._take_prompt(text, images=images, inherited=inherited)
+
+    def _on_turn_begun(self, line: bytes, inherited: bool) -> None:
+        if not inherited:
+            self._turns.append(0)
+            self._turn_open = True
+
+    def _on_turn_ended(self, line: bytes, inherited: bool) -> None:
+        self._turn_open = False
+
+    def _on_rolled_back(self, line: bytes, inherited: bool) -> None:
+        """The last turns that a person spoke in go, with whatever turns came after them."""
+        rolled_back = read_payload(RolledBack, line)
+        left = 0 if inherited or rolled_back is None else rolled_back.num_turns or 0
+        while left > 0 and self._turns:
+            left -= self._turns.pop() & 1
+            self._turn_open = False
+
+    def _on_token_count(self, line: bytes, inherited: bool) -> None:
+        if _USAGE_TOLD.match(line):
+            self._usage_line = line
+        elif self._take_usage(line):
+            self._usage_line = None
+
+    def _take_usage(self, line: bytes) -> bool:
+        count = read_payload(TokenCount, line)
+        if count is None or count.info is None or count.info.total_token_usage is None:
+            return False
+        self._values.update(settings.from_token_usage(count.info.total_token_usage))
+        return True
+
+    def _on_goal_updated(self, line: bytes, inherited: bool) -> None:
+        update = read_payload(GoalUpdated, line)
+        if update is None or update.goal is None:
+            return
+        if objective := settings.trimmed(update.goal.objective or ""):
+            self._values.setdefault("preview", objective)
+
+    def _on_settings_applied(self, line: bytes, inherited: bool) -> None:
+        self._settle()
+        applied = read_payload(ThreadSettingsApplied, line)
+        if applied is not None and applied.thread_settings is not None:
+            self._values.update(settings.from_thread_settings(applied.thread_settings))
+
+
+_HANDLERS: Final[dict[LineType, Callable[[Fold, bytes, bool], None]]] = {
+    (EVENT_MSG, "user_message"): Fold._on_user_message,
+    (EVENT_MSG, "agent_message"): Fold._on_agent_message,
+    (EVENT_MSG, "item_completed"): Fold._on_item_completed,
+    (RESPONSE_ITEM, "message"): Fold._on_message,
+    **{(EVENT_MSG, name): Fold._on_turn_begun for name in TURN_BEGINS},
+    **{(EVENT_MSG, name): Fold._on_turn_ended for name in ("task_complete", "turn_complete", "turn_aborted")},
+    (EVENT_MSG, "thread_rolled_back"): Fold._on_rolled_back,
+    (EVENT_MSG, "token_count"): Fold._on_token_count,
+    (EVENT_MSG, "thread_goal_updated"): Fold._on_goal_updated,
+    (EVENT_MSG, "thread_settings_applied"): Fold._on_settings_applied,
+}
