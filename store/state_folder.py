@@ -60,7 +60,8 @@ class StateFiles:
 def prepare(folder: Path, clock: Clock) -> StateFiles:
     """Make the folder and bring both databases to this program's schema, alone under the folder's lock.
 
-    A damaged database is set aside and made anew, which a notice says. Raises StateFolderError when the
+    A damaged database is set aside and made anew, which a notice says. No connection of this process may be
+    open on either: closing a plain file drops a process's locks on it. Raises StateFolderError when the
     folder cannot be made, locked or written or is not ours, NewerDatabase when a later Rollodex wrote here,
     SqliteTooOld, and DatabaseError when a database cannot be opened or migrated.
     """
@@ -239,9 +240,9 @@ def _bring_up_to_date(path: Path, kind: str) -> None:
     try:
         if is_new:
             _create(path)
+        _refuse_foreign(path)
         _restrict(path)
         with contextlib.closing(connect_writer(path)) as connection:
-            _refuse_foreign(connection, path)
             backup = path.with_name(path.name + ".bak") if kind == "user" else None
             migrate(connection, shipped(kind), backup=backup)
     except BaseException:
@@ -268,10 +269,8 @@ def _restrict(path: Path) -> None:
                 file.chmod(0o600)
 
 
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    with translated(path):
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION_ID:
+def _refuse_foreign(path: Path) -> None:
+    if _application(path) not in (None, APPLICATION_ID):
         raise StateFolderError(
             f"{path} is not Rollodex's",
             why="another program made this database",
@@ -286,15 +285,19 @@ def _generations(folder: Path) -> dict[int, Path]:
         for entry in folder.iterdir()
         if (match := _GENERATION.fullmatch(entry.name))
         and (generation := int(match[1])) != STATE_GENERATION
-        and _header_is_ours(entry)
+        and _application(entry) == APPLICATION_ID
     }
 
 
-def _header_is_ours(path: Path) -> bool:
-    """Read without SQLite, which would leave files beside another program's database."""
+def _application(path: Path) -> int | None:
+    """The application id in a database's header; None for a file that is no database.
+
+    Read without SQLite, which would leave files beside another program's database.
+    """
     with path.open("rb") as file:
         header = file.read(72)
-    return header.startswith(b"SQLite format 3\0") and header[68:] == APPLICATION_ID.to_bytes(4, "big")
+    is_database = len(header) == 72 and header.startswith(b"SQLite format 3\0")
+    return int.from_bytes(header[68:], "big") if is_database else None
 
 
 def _refuse_later_generation(folder: Path) -> None:
