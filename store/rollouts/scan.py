@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from store.rollouts.forks import uuid7_milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ACTIVE_FOLDER: Final = "sessions"
@@ -54,8 +55,9 @@ class Scan:
     """What one walk through the home found; folders are relative to the home."""
 
     files: tuple[RolloutFile, ...]
-    listed: frozenset[str]
-    """Folders that could be listed: only in these does a missing file mean that it is gone."""
+    listed: Mapping[str, int]
+    """Folders that could be listed, the home itself ("") among them, and the device that each lies on: only
+    in these does a missing file mean that it is gone."""
     unreadable: tuple[tuple[str, str], ...]
     """Folders that could not, each with the reason."""
     refused: tuple[tuple[str, str], ...]
@@ -66,10 +68,11 @@ def scan_home(home: Path) -> Scan:
     """List every rollout under `home`. Symbolic links inside the two folders are not followed; the home or
     one of the two folders may itself be one."""
     walk = _Walk(os.fspath(home))
+    walk.note_home()
     for folder in (ACTIVE_FOLDER, ARCHIVE_FOLDER):
         if os.path.lexists(f"{home}/{folder}"):
             walk.through(folder, archived=folder == ARCHIVE_FOLDER)
-    return Scan(tuple(walk.files), frozenset(walk.listed), tuple(walk.unreadable), tuple(walk.refused))
+    return Scan(tuple(walk.files), walk.listed, tuple(walk.unreadable), tuple(walk.refused))
 
 
 def fingerprint(home: Path, path: str) -> RolloutFile | None:
@@ -112,9 +115,17 @@ class _Walk:
     def __init__(self, home: str) -> None:
         self._home = home
         self.files: list[RolloutFile] = []
-        self.listed: list[str] = []
+        self.listed: dict[str, int] = {}
         self.unreadable: list[tuple[str, str]] = []
         self.refused: list[tuple[str, str]] = []
+
+    def note_home(self) -> None:
+        """Take the home as listed when it can be: what lay in a folder that is no more went with it."""
+        try:
+            with os.scandir(self._home):
+                self.listed[""] = os.stat(self._home).st_dev  # noqa: PTH116
+        except OSError as error:
+            self.unreadable.append(("", error.strerror or str(error)))
 
     def through(self, top: str, *, archived: bool) -> None:
         """Walk `top` and all folders in it, without recursion: a folder tree may be any depth."""
@@ -124,6 +135,7 @@ class _Walk:
             try:
                 with os.scandir(f"{self._home}/{folder}") as found:
                     entries = list(found)
+                device = os.stat(f"{self._home}/{folder}").st_dev  # noqa: PTH116  # a Path costs more than the call
             except OSError as error:
                 self.unreadable.append((folder, error.strerror or str(error)))
                 continue
@@ -135,7 +147,7 @@ class _Walk:
                     whole = False
                     self.unreadable.append((folder, error.strerror or str(error)))
             if whole:
-                self.listed.append(folder)
+                self.listed[folder] = device
 
     def _take(self, folder: str, entry: os.DirEntry[str], waiting: list[str], *, archived: bool) -> None:
         name = entry.name

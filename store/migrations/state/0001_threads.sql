@@ -63,6 +63,12 @@ CREATE TABLE rollouts (
 
 CREATE INDEX rollouts_by_thread ON rollouts (thread_id);
 
+-- On which device each folder of rollouts lay: one that is on another now was unmounted, not emptied.
+CREATE TABLE folders (
+    path TEXT PRIMARY KEY,
+    device INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE thread_dynamic_tools (
     thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,

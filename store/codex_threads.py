@@ -1,0 +1,77 @@
+"""Names and memory modes that Codex keeps outside the rollouts, copied beside our rows when they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from store.codex_connection import FileStamp, file_stamp
+from store.codex_state import CodexState
+from store.connection import transaction
+from store.session_index import FILE_NAME, names, read_session_index
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from store.home import CodexHome
+    from store.models import Notice
+
+BUSY_SECONDS: Final = 1.0
+"""How long a name may wait for a database that another process migrates; the next reconcile asks again."""
+
+
+def refresh_codex_threads(connection: sqlite3.Connection, home: CodexHome) -> Sequence[Notice]:
+    """Copy names and memory modes if the files that hold them changed; nothing is opened when they did not.
+
+    A database that cannot be read leaves what was known of it, and is said.
+    """
+    state = CodexState(home.sqlite_path, busy_seconds=BUSY_SECONDS)
+    stamps = _stamps(home, state)
+    if stamps == _known_stamps(connection):
+        return ()
+    from_database = state.read_names_and_modes()
+    if from_database.notice is not None and from_database.database is not None:
+        return (from_database.notice,)
+    shown = names(from_database.rows, read_session_index(home.path))
+    modes = {row.id: row.memory_mode for row in from_database.rows if row.memory_mode is not None}
+    rows = [
+        (thread_id, shown.get(thread_id), modes.get(thread_id)) for thread_id in shown.keys() | modes.keys()
+    ]
+    transaction(connection, lambda c: _write(c, rows, stamps))
+    return ()
+
+
+def _stamps(home: CodexHome, state: CodexState) -> dict[str, FileStamp]:
+    found = {FILE_NAME: file_stamp(home.path / FILE_NAME)}
+    fingerprint = state.fingerprint()
+    if fingerprint is not None:
+        name, stamps = fingerprint
+        found[name] = stamps.database
+        found[f"{name}-wal"] = stamps.wal
+    return {path: stamp for path, stamp in found.items() if stamp is not None}
+
+
+def _known_stamps(connection: sqlite3.Connection) -> dict[str, FileStamp]:
+
+    return {
+        path: FileStamp(size, mtime_ns, inode)
+        for path, size, mtime_ns, inode in connection.execute(
+            "SELECT path, size, mtime_ns, inode FROM home_files"
+        ).fetchall()
+    }
+
+
+def _write(
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[str, str | None, str | None]],
+    stamps: dict[str, FileStamp],
+) -> None:
+    connection.execute("DELETE FROM codex_threads")
+    connection.executemany(
+        "INSERT INTO codex_threads (thread_id, name, memory_mode) VALUES (?, ?, ?)", sorted(rows)
+    )
+    connection.execute("DELETE FROM home_files")
+    connection.executemany(
+        "INSERT INTO home_files (path, size, mtime_ns, inode) VALUES (?, ?, ?, ?)",
+        [(path, *stamp) for path, stamp in stamps.items()],
+    )

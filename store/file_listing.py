@@ -1,0 +1,154 @@
+"""The listing when no database can answer: the files themselves, newest first, heads read only for the page.
+
+Everything here touches the disk and is called in a thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from store.errors import RolloutError
+from store.rollouts.metadata import read_heads
+from store.rollouts.scan import created_ms_in_name, scan_home
+from store.session_index import read_session_index
+from store.thread_rows import thread_from_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from store.models import Thread, ThreadQuery
+    from store.rollouts.scan import RolloutFile
+
+
+class FileListing:
+    """One scan of the home, asked for threads. A thread's `key` is the place of its file in the scan."""
+
+    def __init__(self, home: Path, files: Sequence[RolloutFile], names: dict[str, str]) -> None:
+        self._home = home
+        self._files = _without_duplicates(files)
+        self._names = names
+
+    @classmethod
+    def of(cls, home: Path) -> FileListing:
+        """Scan the home. Raises nothing for folders that cannot be read: they add no files."""
+        return cls(home, scan_home(home).files, read_session_index(home))
+
+    def keys(self, query: ThreadQuery) -> list[int]:
+        """The keys of all threads that match, in order. Reads heads only where a filter asks for it."""
+        order = self._in_order(query)
+        if not needs_heads(query):
+            return order
+        return [thread.key for thread in self._matching(query, order)]
+
+    def rows(self, keys: Sequence[int]) -> list[Thread]:
+        """The threads of these keys; one whose file cannot be read is left out."""
+        return [thread for key in keys if (thread := self._read(key)) is not None]
+
+    def page(
+        self, query: ThreadQuery, limit: int, after: tuple[int, str] | None
+    ) -> tuple[list[Thread], bool]:
+        """Up to `limit` threads behind `after` (sort key and id), and whether there are more."""
+        items: list[Thread] = []
+        for thread in self._matching(query, self._in_order(query), after):
+            if len(items) == limit:
+                return items, True
+            items.append(thread)
+        return items, False
+
+    def count(self, query: ThreadQuery) -> int | None:
+        """How many match; None when only reading every file would tell."""
+        return None if needs_heads(query) else len(self._in_order(query))
+
+    def archived_count(self, query: ThreadQuery) -> int:
+        """How many the default leaves out because they are archived; counted without reading them."""
+        return 0 if query.archived != "no" else sum(file.archived for file in self._files)
+
+    def find(self, prefix: str) -> list[Thread]:
+        """The threads whose id begins with `prefix`."""
+        return self.rows(
+            [key for key, file in enumerate(self._files) if (file.thread_id or "").startswith(prefix)]
+        )
+
+    def sort_ms(self, key: int, query: ThreadQuery) -> int:
+        """What the thread of this key is sorted by."""
+        file = self._files[key]
+        if query.sort == "created":
+            return created_ms_in_name(file.path) or 0
+        return file.mtime_ns // 1_000_000
+
+    def _in_order(self, query: ThreadQuery) -> list[int]:
+        keys = [
+            key
+            for key, file in enumerate(self._files)
+            if query.archived == "any" or file.archived == (query.archived == "yes")
+        ]
+        keys.sort(
+            key=lambda key: (self.sort_ms(key, query), self._files[key].thread_id or ""),
+            reverse=query.descending,
+        )
+        return keys
+
+    def _matching(
+        self, query: ThreadQuery, order: Sequence[int], after: tuple[int, str] | None = None
+    ) -> Iterator[Thread]:
+        for key in order:
+            if after is not None:
+                place = (self.sort_ms(key, query), self._files[key].thread_id or "")
+                if place >= after if query.descending else place <= after:
+                    continue
+            thread = self._read(key)
+            if thread is not None and matches(thread, query):
+                yield thread
+
+    def _read(self, key: int) -> Thread | None:
+        file = self._files[key]
+        try:
+            facts = read_heads(self._home, file).facts
+        except RolloutError:
+            return None
+        return thread_from_facts(key, file, facts, name=self._names.get(facts.thread_id), full=False)
+
+
+def needs_heads(query: ThreadQuery) -> bool:
+    """Whether a filter asks for what only the inside of a file says."""
+    return bool(query.cwd or query.sources or query.providers or query.text or query.parent)
+
+
+def matches(thread: Thread, query: ThreadQuery) -> bool:
+    """The same filters as the database applies, on one thread."""
+    if query.cwd is not None and thread.cwd != query.cwd:
+        return False
+    if query.sources and thread.source not in query.sources:
+        return False
+    if query.providers and thread.model_provider not in query.providers:
+        return False
+    if query.parent is not None and thread.parent_thread_id != query.parent:
+        return False
+    if query.text:
+        wanted = query.text.casefold()
+        texts = (thread.name, thread.title, thread.first_user_message, thread.preview, thread.cwd)
+        return any(wanted in text.casefold() for text in texts if text)
+    return True
+
+
+def _without_duplicates(files: Sequence[RolloutFile]) -> list[RolloutFile]:
+    """Of several files with one id the larger, then the active, then the plain one."""
+    ids = Counter(file.thread_id for file in files if file.thread_id is not None)
+    best: dict[str, RolloutFile] = {}
+    for file in files:
+        if file.thread_id is None or ids[file.thread_id] == 1:
+            continue
+        rival = best.get(file.thread_id)
+        if rival is None or _rank(file) > _rank(rival):
+            best[file.thread_id] = file
+    return [
+        file
+        for file in files
+        if file.thread_id is None or ids[file.thread_id] == 1 or best[file.thread_id] is file
+    ]
+
+
+def _rank(file: RolloutFile) -> tuple[int, bool, bool, str]:
+    return (file.size, not file.archived, not file.compressed, file.path)

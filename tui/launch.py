@@ -1,0 +1,43 @@
+"""Starting the screens: the app on the services of a home, or of the demo's."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from store.clock import SystemClock
+from tui.app import RollodexApp
+from tui.live_services import LiveServices
+from tui.options import Options
+
+if TYPE_CHECKING:
+    from store.clock import Clock
+
+
+def launch(options: Options, *, demo: bool, ascii_only: bool, theme: str | None, mouse: bool) -> int:
+    """Run the screens until the person quits; returns the exit code."""
+    return asyncio.run(_run(options, demo=demo, ascii_only=ascii_only, theme=theme, mouse=mouse))
+
+
+async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | None, mouse: bool) -> int:
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        if demo:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollodex-demo-")))
+            options = Options(codex_home=folder / ".codex", state_dir=folder / "state")
+            await _start_demo(stack, folder / ".codex", clock)
+        services = await stack.enter_async_context(LiveServices(options, clock))
+        app = RollodexApp(services, clock, ascii_only=ascii_only, theme=theme)
+        await app.run_async(mouse=mouse)
+        return app.return_code or 0
+
+
+async def _start_demo(stack: AsyncExitStack, home: Path, clock: Clock) -> None:
+    """Make the demo's home, and begin to live in it."""
+    from store.demo import LiveWriter, demo_home
+
+    await asyncio.to_thread(demo_home, home, now_ms=clock.now_ms())
+    await stack.enter_async_context(LiveWriter(home, clock))

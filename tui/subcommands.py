@@ -1,0 +1,158 @@
+"""The subcommands: what each asks of the store, and in which form it prints the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from store.cursors import Cursor
+from store.models import ThreadQuery
+from store.opening import bring_up_to_date
+from tui import json_output, text_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from store.models import BackfillProgress, Notice, Thread
+    from store.opening import Store
+    from tui.options import Options
+
+
+def thread_query(values: Mapping[str, Any]) -> ThreadQuery:
+    """The query that the options of `rollodex threads` ask for."""
+    folder: Path | None = values["cwd"]
+    query = ThreadQuery(
+        archived=values["archived"],
+        cwd=None if folder is None else str(folder.absolute()),
+        sources=tuple(values["sources"]),
+        providers=tuple(values["providers"]),
+        text=values["search"] or None,
+        sort=values["sort"],
+    )
+    if values["cursor"] is not None and query == ThreadQuery():
+        return Cursor.from_text(values["cursor"]).query
+    return query
+
+
+async def list_threads(options: Options, query: ThreadQuery, values: Mapping[str, Any]) -> list[str]:
+    """`rollodex threads`: one page, brought up to date before."""
+    cursor: str | None = values["cursor"]
+    async with options.open_store() as store:
+        if not values["from_files"] and cursor is None:
+            _tell(store, await bring_up_to_date(store))
+        page = await store.threads.list_threads(
+            query,
+            cursor,
+            limit=sys.maxsize if values["everything"] else values["limit"],
+            from_files=values["from_files"],
+        )
+        if values["as_json"]:
+            return [json_output.dumps(json_output.page_object(page)), "\n"]
+        width = text_output.terminal_width()
+        return [line + "\n" for line in text_output.thread_lines(page, store.clock.now_ms(), width)]
+
+
+async def show_thread(
+    options: Options, wanted: str, *, form: str | None, as_json: bool, emit: Callable[[Iterable[str]], None]
+) -> None:
+    """`rollodex show ID`: the transcript is printed while it is read."""
+    async with options.open_store() as store:
+        _tell(store, await bring_up_to_date(store))
+        thread = await store.threads.get_thread(wanted)
+        tools = await store.threads.get_dynamic_tools(thread)
+        if form == "tools" and not as_json:
+            emit(line + "\n" for line in text_output.tool_lines(tools))
+            return
+        if form == "raw" and not as_json:
+            emit(_raw(store, thread))
+            return
+        bases = await store.threads.base_paths(thread)
+
+        def pieces() -> Iterator[str]:
+            from store.rollouts.transcript import Transcript
+
+            with Transcript.open(
+                store.home.path / thread.rollout_path, thread_id=thread.id, resolve_base=bases.get
+            ) as t:
+                items = t.all_items()
+                if as_json:
+                    yield from json_output.transcript_chunks(thread, tools, () if form == "tools" else items)
+                elif form == "markdown":
+                    from store.rollouts.markdown import to_markdown
+
+                    yield from _for_terminal(to_markdown(thread, items))
+                else:
+                    for line in text_output.show_lines(thread, items, text_output.terminal_width()):
+                        yield line + "\n"
+
+        await asyncio.to_thread(emit, pieces())
+
+
+def _raw(store: Store, thread: Thread) -> Iterator[str]:
+    from store.rollouts.source import open_decoded
+
+    with open_decoded(store.home.path / thread.rollout_path) as stream:
+        while chunk := stream.read(1 << 20):
+            yield from _for_terminal([chunk.decode("utf-8", "backslashreplace")])
+
+
+def _for_terminal(pieces: Iterable[str]) -> Iterator[str]:
+    """Text as it is into a pipe or a file; on a terminal with everything in it made visible."""
+    from widgets.formatting import visible
+
+    terminal = sys.stdout.isatty()
+    for piece in pieces:
+        yield visible(piece) if terminal else piece
+
+
+def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list[str]:
+    """`rollodex backfill`: works in this process, or follows the one that works already."""
+    from store.backfill_following import follow_backfill
+    from store.backfill_state import get_backfill_state
+    from store.clock import SystemClock
+    from store.connection import connect_writer
+    from store.state_folder import prepare
+
+    clock = SystemClock()
+    home = options.home()
+    files = prepare(options.state_folder(home), clock)
+    _print_notices(files.notices)
+    with closing(connect_writer(files.state)) as connection:
+        if action != "status":
+            notices = follow_backfill(
+                connection, home, clock=clock, reset=action == "reset", report=_progress_line(as_json=as_json)
+            )
+            _print_notices(notices)
+        progress = get_backfill_state(connection)
+    if as_json:
+        return [json_output.dumps(json_output.backfill_object(progress)), "\n"]
+    lines = [text_output.backfill_line(progress, clock.now_ms())]
+    lines += [text_output.failure_line(failure) for failure in progress.failures]
+    return [line + "\n" for line in lines]
+
+
+def _progress_line(*, as_json: bool) -> Callable[[BackfillProgress], None]:
+    """Progress in place on a terminal's stderr; nothing elsewhere."""
+    if as_json or not sys.stderr.isatty():
+        return lambda _progress: None
+
+    def report(progress: BackfillProgress) -> None:
+        width = text_output.terminal_width() - 1
+        line = text_output.backfill_line(progress, progress.updated_at or 0)
+        end = "\n" if progress.status == "complete" else ""
+        sys.stderr.write(f"\r{line[:width]:<{width}}{end}")
+        sys.stderr.flush()
+
+    return report
+
+
+def _tell(store: Store, notices: Iterable[Notice]) -> None:
+    _print_notices((*store.notices, *notices))
+
+
+def _print_notices(notices: Iterable[Notice]) -> None:
+    for notice in notices:
+        sys.stderr.write(f"rollodex: {text_output.notice_line(notice)}\n")
