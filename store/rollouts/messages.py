@@ -46,8 +46,14 @@ def looks_injected(text: str) -> bool:
 
 
 def _message_key(role: str, text: str) -> int:
-    plain = _IMAGE_TAG.sub("", text).replace("[image]", "")
-    return pairing_key(role, _CITATION.sub("", plain) if role == "assistant" else plain)
+    if "image" in text:
+        text = _IMAGE_TAG.sub("", text).replace("[image]", "")
+    return pairing_key(role, text)
+
+
+def _without_citation(text: str) -> str:
+    """Codex takes it out of the event's text and leaves it in the response item (0.130)."""
+    return _CITATION.sub("", text) if "<oai-mem-citation>" in text else text
 
 
 def response_message(payload: Mapping[str, Any], label: str) -> Said:
@@ -88,7 +94,7 @@ def _message(
     certainly_user: bool = False,
 ) -> Said:
     if role == "assistant":
-        text = _CITATION.sub("", text)
+        text = _without_citation(text)
     return Said(
         "message",
         label,

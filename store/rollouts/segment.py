@@ -8,6 +8,8 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic_core import from_json
+
 from store.models import TranscriptItem
 from store.rollouts.assembly import Part, Standing, assemble
 from store.rollouts.content import open_content, reader_from
@@ -363,6 +365,6 @@ def _tail_start(content: Content, end: int, max_bytes: int) -> int:
 
 def _laid_out(data: bytes) -> str:
     try:
-        return json.dumps(json.loads(data), ensure_ascii=False, indent=2)
+        return json.dumps(from_json(data), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return data.decode("utf-8", "replace")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_BASES: Final = 64
 """How many threads deep a fork's history is followed."""
 
-STEP_BYTES: Final = 4 << 20
+STEP_BYTES: Final = 1 << 20
 """How much `build` reads between two reports."""
 
 SCREEN_BYTES: Final = 256 << 10
@@ -65,7 +65,7 @@ class Transcript:
         self._parts = parts
         self._lock = threading.RLock()
         self._change = 0
-        self._flagged: dict[Flag, tuple[int, array[int]]] = {}
+        self._flagged: dict[int, tuple[int, array[int]]] = {}
 
     @classmethod
     def open(
@@ -103,17 +103,18 @@ class Transcript:
 
     def first_screen(self, *, end: bool, max_bytes: int = SCREEN_BYTES) -> FirstScreen:
         """Decode the first or last `max_bytes`, or the one line there if it is longer; needs no index."""
-        if not end:
-            return FirstScreen(tuple(self._parts[0].head(max_bytes)), from_end=False)
-        items: list[TranscriptItem] = []
-        whole = True
-        for part in reversed(self._parts):
-            found, whole = part.tail(max_bytes)
-            items[:0] = found
-            max_bytes -= part.total_bytes
-            if not whole or max_bytes <= 0:
-                break
-        return FirstScreen(tuple(items), from_end=not whole)
+        with self._lock:
+            if not end:
+                return FirstScreen(tuple(self._parts[0].head(max_bytes)), from_end=False)
+            items: list[TranscriptItem] = []
+            whole = True
+            for part in reversed(self._parts):
+                found, whole = part.tail(max_bytes)
+                items[:0] = found
+                max_bytes -= part.total_bytes
+                if not whole or max_bytes <= 0:
+                    break
+            return FirstScreen(tuple(items), from_end=not whole)
 
     def build(self, step_bytes: int = STEP_BYTES) -> Iterator[BuildProgress]:
         """Index what is not indexed yet, a report for each `step_bytes`; may be stopped, and called again."""
@@ -191,7 +192,7 @@ class Transcript:
         """The positions of tool calls, ascending."""
         return self._positions(Flag.TOOL)
 
-    def _positions(self, flag: Flag) -> Sequence[int]:
+    def _positions(self, flag: int) -> Sequence[int]:
         with self._lock:
             change, positions = self._flagged.get(flag, (-1, array("Q")))
             if change != self._change:
