@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,17 @@ def write_codex_files(home: Path, threads: Sequence[WrittenThread], random: Rand
     _write_session_index(home, threads)
     _write_history(home, threads)
     _write_state(home, threads, random, now_ms)
+
+
+def append_name(home: Path, thread_id: str, name: str, at_ms: int) -> None:
+    """Name a thread the way Codex does: by one more line."""
+    entry = {"id": thread_id, "thread_name": name, "updated_at": rfc3339(at_ms)}
+    line = json.dumps(entry, ensure_ascii=False) + "\n"
+    descriptor = os.open(home / "session_index.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _write_config(home: Path) -> None:

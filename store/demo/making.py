@@ -50,35 +50,8 @@ class HomeMaker:
                 steps.append(step)
         return replace(turn, steps=tuple(steps))
 
-    def _head(
-        self,
-        project: Project,
-        era: Era,
-        created_ms: int,
-        source: str,
-        *,
-        instructions: int = BASE_INSTRUCTIONS_LENGTH,
-    ) -> Head:
-        random = self._random
-        thread_id = new_thread_id(created_ms, random)
-        if era in ("0.20.0", "0.36.0"):
-            thread_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
-        model, effort = random.choice(MODELS)
-        git = {"commit_hash": f"{random.getrandbits(160):040x}", "branch": random.choice(project.branches)}
-        return Head(
-            thread_id=thread_id,
-            created_ms=created_ms,
-            cwd=project.cwd,
-            git=git | {"repository_url": project.origin_url} if project.is_repository else None,
-            source=source,
-            originator=_ORIGINATORS[source],
-            provider=random.choice(PROVIDERS),
-            model=model,
-            effort=effort,
-            approval=random.choice(APPROVALS),
-            sandbox=random.choice(SANDBOXES),
-            base_instructions=base_instructions(instructions),
-        )
+    def _head(self, project: Project, era: Era, created_ms: int, source: str) -> Head:
+        return new_head(project, era, created_ms, source, self._random)
 
     def _write_child(self, spawn: Spawn, parent: Head, era: Era, project: Project) -> Spawn:
         """The sub-agent's own thread; the step comes back with its id."""
@@ -129,3 +102,31 @@ class HomeMaker:
 
     def _finish(self) -> None:
         write_codex_files(self._folder, self._written, self._random, self._now_ms)
+
+
+def new_head(project: Project, era: Era, created_ms: int, source: str, random: Random) -> Head:
+    """A thread in this project, its other settings as chance has it."""
+    thread_id = new_thread_id(created_ms, random)
+    if era in ("0.20.0", "0.36.0"):
+        thread_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
+    model, effort = random.choice(MODELS)
+    git = {"commit_hash": f"{random.getrandbits(160):040x}", "branch": random.choice(project.branches)}
+    return Head(
+        thread_id=thread_id,
+        created_ms=created_ms,
+        cwd=project.cwd,
+        git=git | {"repository_url": project.origin_url} if project.is_repository else None,
+        source=source,
+        originator=_ORIGINATORS[source],
+        provider=random.choice(PROVIDERS),
+        model=model,
+        effort=effort,
+        approval=random.choice(APPROVALS),
+        sandbox=random.choice(SANDBOXES),
+        base_instructions=base_instructions(BASE_INSTRUCTIONS_LENGTH),
+    )
+
+
+def on_branch(head: Head, branch: str | None) -> Head:
+    """The same on this branch, where there is one."""
+    return replace(head, git={**head.git, "branch": branch}) if head.git and branch else head

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from store.demo.bulk import Bulk
 from store.demo.making import HomeMaker
-from store.demo.material import DAY_MS, DYNAMIC_TOOLS, MINUTE_MS, NICKNAMES, PROJECTS, ROLES
+from store.demo.material import (
+    DAY_MS,
+    DYNAMIC_TOOLS,
+    MINUTE_MS,
+    NICKNAMES,
+    PROJECTS,
+    ROLES,
+    base_instructions,
+)
 from store.demo.stories import Compaction, Reasoning, Spawn, ToolCall, Turn
 from store.demo.threads import ThreadPlan, WrittenThread
 
@@ -52,7 +60,9 @@ class BulkHome(HomeMaker):
         project = random.choice(PROJECTS)
         era: Era = "0.169.0" if self._now_ms - created_ms < 90 * DAY_MS else "0.130.0"
         source = random.choice(("cli", "vscode", "exec"))
-        head = replace(self._head(project, era, created_ms, source, instructions=400), skills="")
+        head = replace(
+            self._head(project, era, created_ms, source), base_instructions=base_instructions(400), skills=""
+        )
         turn = Turn(bulk.prompt(random, project), (Reasoning("**Looking**"),), "Done, and the tests pass.")
         return self._write(ThreadPlan(head, era, (turn,), archived=random.random() < 0.05))
 

@@ -1,6 +1,6 @@
 """Conversations written by hand, for the demo home, and the little language they are written in.
 
-`stories.txt` holds one story after the other. The first two characters of a line say what it is:
+`stories.txt` and `live.txt` hold one story after the other. What a line begins with says what it is:
 
     @ title | project | word word=value …     a story begins; the words say what is special about its thread
     > text      a prompt: a turn begins            ~ text    reasoning
@@ -18,8 +18,9 @@ Lines of the same kind in a row are one text; a `$`, `+`, `&`, `%` or `@` line a
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from itertools import groupby
+
+from store.demo.material import demo_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,9 @@ class Story:
     turns: tuple[Turn, ...] = ()
 
 
-def load_stories() -> tuple[Story, ...]:
-    """The stories that come with the program, in the order of the file."""
-    return parse_stories((resources.files("store.demo") / "stories.txt").read_text("utf-8"))
+def load_stories(name: str) -> tuple[Story, ...]:
+    """The stories of a file that comes with the program, in its order."""
+    return parse_stories(demo_text(name))
 
 
 def parse_stories(text: str) -> tuple[Story, ...]:
