@@ -188,7 +188,11 @@ def _run(path: Path, unit: Callable[[sqlite3.Connection], T], mode: str, busy_se
         connection.execute("PRAGMA trusted_schema = 0")
         # One snapshot: the columns that the unit probes are those that its SELECT meets.
         connection.execute("BEGIN")
-        return unit(connection)
+        try:
+            return unit(connection)
+        except UnicodeDecodeError as error:
+            # What SQLite says of a malformed schema quotes it, and Python decodes that strictly.
+            raise sqlite3.DatabaseError("its schema is malformed") from error
 
 
 _decode = partial(str, encoding="utf-8", errors="replace")
