@@ -190,6 +190,7 @@ class BackfillOwner(Frozen):
     boot_id: str
     pid: int
     started_at: int
+    """In ms from a zero that is the platform's (Linux: boot): only ever compared, never shown as a date."""
     token: str
 
 
