@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from syrupy.location import PyTestLocation
 
+pytest_plugins = ["store_fixtures"]
+
 TESTS = Path(__file__).parent
 SNAPSHOTS = TESTS.parent / "snapshots"
 

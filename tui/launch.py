@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from store.clock import SystemClock
 from tui.app import RollodexApp
-from tui.live_services import LiveServices
+from tui.live_services import LiveServices, end_task
 from tui.options import Options
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | N
             options = Options(codex_home=folder / ".codex", state_dir=folder / "state")
             await _start_demo(stack, folder / ".codex", clock)
         services = await stack.enter_async_context(LiveServices(options, clock))
-        app = RollodexApp(services, clock, ascii_only=ascii_only, theme=theme)
+        app = RollodexApp(
+            services, clock, ascii_only=ascii_only, **({} if theme is None else {"theme": theme})
+        )
         await app.run_async(mouse=mouse)
         return app.return_code or 0
 
@@ -40,4 +42,5 @@ async def _start_demo(stack: AsyncExitStack, home: Path, clock: Clock) -> None:
     from store.demo import LiveWriter, demo_home
 
     await asyncio.to_thread(demo_home, home, now_ms=clock.now_ms())
-    await stack.enter_async_context(LiveWriter(home, clock))
+    writer = asyncio.create_task(LiveWriter(home, clock).run(), name="demo writer")
+    stack.push_async_callback(end_task, writer)

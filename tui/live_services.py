@@ -12,9 +12,11 @@ from store.backfill_running import bring_all_up_to_date
 from store.errors import StoreError
 from store.models import BackfillProgress, Notice
 from store.opening import open_store
+from store.reading_places import get_reading_place, set_reading_place
+from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
 
     from store.clock import Clock
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from store.opening import Store
     from store.threads import Listing
     from tui.options import Options
+    from widgets.transcript_source import TranscriptSource
 
 T = TypeVar("T")
 
@@ -88,6 +91,7 @@ class LiveServices:
         self._clock = clock
         self._stack = AsyncExitStack()
         self._store: Store | None = None
+        self._transcript: LiveTranscript | None = None
         self._look = asyncio.Event()
         self._progress = Latest(BackfillProgress(status="pending"))
         self._commits = Latest(0)
@@ -108,12 +112,17 @@ class LiveServices:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._transcript is not None:
+            await self._transcript.close()
+        self._store = self._transcript = None
         await self._stack.aclose()
 
     async def open(self) -> None:
         """Find the home, open the store and start to keep it up to date. Raises StoreError."""
-        await self._stack.aclose()
-        self._store = None
+        await self._close()
         home = self._options.home()
         folder = self._options.state_folder(home)
         self._store = store = await self._stack.enter_async_context(open_store(home, folder, self._clock))
@@ -125,7 +134,31 @@ class LiveServices:
                 ("commits", self._follow_commits),
                 ("rows equal files", self._keep_up),
             ):
-                self._stack.push_async_callback(_end, asyncio.create_task(work(store), name=name))
+                task = asyncio.create_task(self._supervised(work, store), name=name)
+                self._stack.push_async_callback(end_task, task)
+
+    async def transcript(self, thread: Thread) -> TranscriptSource:
+        """What a thread says. The transcript before it is closed. Raises StoreError."""
+        store = self._opened()
+        before, self._transcript = self._transcript, None
+        if before is not None:
+            await before.close()
+        bases = await store.threads.base_paths(thread)
+        opened = await LiveTranscript.open(store.home.path / thread.rollout_path, thread.id, bases)
+        self._transcript = opened
+        return opened
+
+    async def reading_place(self, thread_id: str) -> int | None:
+        """The line at which the person left a thread; None is its end."""
+        user = self._opened().user
+        return None if user is None else await user.read(lambda c: get_reading_place(c, thread_id))
+
+    async def keep_reading_place(self, thread_id: str, line: int | None) -> None:
+        """Remember the line at which the person left a thread."""
+        user = self._opened().user
+        if user is not None:
+            now_ms = self._clock.now_ms()
+            await user.write(lambda c: set_reading_place(c, thread_id, line, now_ms=now_ms))
 
     async def look_again(self) -> None:
         """Compare the home with the index now."""
@@ -154,6 +187,20 @@ class LiveServices:
             raise StoreError("Nothing is open yet")
         return self._store
 
+    async def _supervised(self, work: Callable[[Store], Awaitable[None]], store: Store) -> None:
+        """Run a task for as long as the store is open; what fails is said, and tried again."""
+        while True:
+            try:
+                await work(store)
+            except StoreError as error:
+                self._tell(error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _tell(self, error: StoreError) -> None:
+        notice = Notice(severity="error", what=error.what, why=error.why, next_step=error.next_step)
+        if notice not in self._notices.value:
+            self._notices.publish((*self._notices.value, notice))
+
     async def _follow_progress(self, store: Store) -> None:
         assert store.state is not None
         async for progress in watch_backfill(store.state, self._clock):
@@ -170,23 +217,18 @@ class LiveServices:
         assert store.files is not None
         while True:
             self._look.clear()
-            wait = CHECK_SECONDS
-            try:
-                found = await bring_all_up_to_date(store.home, store.files.state, self._clock)
-            except StoreError as error:
-                found = (Notice(severity="error", what=error.what, why=error.why, next_step=error.next_step),)
-                wait = RETRY_SECONDS
-            else:
-                checked = {"checked_at": self._clock.now_ms()}
-                self._progress.publish(self._progress.value.model_copy(update=checked))
+            found = await bring_all_up_to_date(store.home, store.files.state, self._clock)
+            checked = {"checked_at": self._clock.now_ms()}
+            self._progress.publish(self._progress.value.model_copy(update=checked))
             notices = (*self._standing, *found)
             if notices != self._notices.value:
                 self._notices.publish(notices)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), wait)
+                await asyncio.wait_for(self._look.wait(), CHECK_SECONDS)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from building import HomeBuilder
-    from conftest import FixedClock
+    from store_fixtures import FixedClock
 
     from store.models import BackfillProgress
     from store.ownership import Owner

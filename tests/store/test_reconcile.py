@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from building import HomeBuilder
-    from conftest import FixedClock
+    from store_fixtures import FixedClock
 
 Check = "Callable[[], Reconciled]"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from building import HomeBuilder
-    from conftest import FixedClock
+    from store_fixtures import FixedClock
 
     from store.models import ThreadsPage
     from store.opening import Store

@@ -1,0 +1,107 @@
+"""A transcript for the reader: opened and indexed in threads, answered to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from store.rollouts.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from store.models import TranscriptItem
+
+T = TypeVar("T")
+
+
+class LiveTranscript:
+    """One thread's items by position; the index is made behind the first screen."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._stop = threading.Event()
+        self._index = asyncio.create_task(asyncio.to_thread(self._make_index), name="transcript index")
+
+    @classmethod
+    async def open(cls, path: Path, thread_id: str, bases: Mapping[str, Path]) -> LiveTranscript:
+        """Open the rollout at `path`, and those it builds on. Raises RolloutError."""
+        return cls(
+            await asyncio.to_thread(Transcript.open, path, thread_id=thread_id, resolve_base=bases.get)
+        )
+
+    async def close(self) -> None:
+        """Stop the index and let the files go; what is asked for afterwards is empty."""
+        self._stop.set()
+        await asyncio.gather(self._index, return_exceptions=True)
+        await asyncio.to_thread(self._transcript.close)
+
+    def _make_index(self) -> None:
+        for _ in self._transcript.build():
+            if self._stop.is_set():
+                return
+
+    @property
+    def count(self) -> int:
+        """How many items are known."""
+        return self._transcript.count
+
+    @property
+    def complete(self) -> bool:
+        """Whether the rollout is indexed to its end."""
+        return self._index.done()
+
+    async def indexed(self) -> None:
+        """Return when the index is complete. Raises RolloutError when the file cannot be read to its end."""
+        await asyncio.shield(self._index)
+
+    @property
+    def prompts(self) -> Sequence[int]:
+        """Positions of what the user asked."""
+        return self._transcript.prompts
+
+    @property
+    def errors(self) -> Sequence[int]:
+        """Positions of what failed."""
+        return self._transcript.errors
+
+    @property
+    def tools(self) -> Sequence[int]:
+        """Positions of the tool calls."""
+        return self._transcript.tools
+
+    async def items(self, start: int, stop: int) -> Sequence[TranscriptItem]:
+        """The items from `start` up to `stop`."""
+        return await self._ask(lambda: self._transcript.items(start, stop), [])
+
+    async def position(self, line: int) -> int:
+        """The position of the own item that holds a line, else of the one before."""
+        return await self._ask(lambda: self._position(line), 0)
+
+    def _position(self, line: int) -> int:
+        while line >= 0:
+            position = self._transcript.position_of_line(line)
+            if position is not None:
+                return position
+            line -= 1
+        return 0
+
+    async def raw(self, item: TranscriptItem) -> str:
+        """The rollout lines of an item."""
+
+        def read() -> str:
+            position = self._transcript.position_of_line(item.line, item.thread_id)
+            return "" if position is None else self._transcript.raw(position)
+
+        return await self._ask(read, "")
+
+    async def first_screen(self, *, end: bool) -> Sequence[TranscriptItem]:
+        """The first or last items, from that end of the file alone."""
+        return await self._ask(lambda: self._transcript.first_screen(end=end).items, ())
+
+    async def _ask(self, question: Callable[[], T], empty: T) -> T:
+        if self._stop.is_set():
+            return empty
+        return await asyncio.to_thread(question)
