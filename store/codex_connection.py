@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from store.errors import CodexDatabaseError
+from store.filesystems import on_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +122,8 @@ def read(path: Path, unit: Callable[[sqlite3.Connection], T], *, busy_seconds: f
     The unit must hold no cursor when it returns. It is run again when the first way to open the file turns
     out not to do. A database at rest is read as `immutable`: a plain read-only connection would leave an
     empty `-wal` and a `-shm` behind. One that has a `-wal` is read with SQLite's own locks. One whose
-    `-wal` cannot be used where it lies (no `-shm`, and none can be made) is read from a private copy.
+    `-wal` cannot be used where it lies (no `-shm`, and none can be made; or on a network, where machines do
+    not share one) is read from a private copy.
 
     Raises:
         CodexDatabaseError: it is missing, empty, locked, damaged, or may not be read.
@@ -154,17 +156,18 @@ def _read(path: Path, unit: Callable[[sqlite3.Connection], T], busy_seconds: flo
     if at_rest is not None:
         try:
             result = _run(path, unit, "mode=ro&immutable=1", busy_seconds)
-        except sqlite3.Error:
+        except (sqlite3.Error, CodexDatabaseError):
             if _stamps_at_rest(path) == at_rest:
                 raise
         else:
             if _stamps_at_rest(path) == at_rest:
                 return result
-    try:
-        return _run(path, unit, "mode=ro", busy_seconds)
-    except sqlite3.Error as error:
-        if not _wants_a_copy(error):
-            raise
+    if not on_network(path):
+        try:
+            return _run(path, unit, "mode=ro", busy_seconds)
+        except sqlite3.Error as error:
+            if not _wants_a_copy(error):
+                raise
     with _copied(path, busy_seconds) as copy:
         return _run(copy, unit, "mode=rw", busy_seconds)
 

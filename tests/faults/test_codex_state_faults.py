@@ -504,6 +504,28 @@ def test_a_commit_while_the_copy_is_taken_makes_it_taken_again(
     assert len(copies) == 4
 
 
+def test_on_a_network_a_wal_is_read_from_a_copy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_wal(path, shm=False)
+    monkeypatch.setattr(codex_connection, "on_network", lambda path: True)
+    with left_alone(path.parent):
+        assert set(state_beside(path).read_threads().rows) == {"a", "in the wal"}
+
+
+def test_a_database_that_is_made_while_it_is_read_is_read_again(path: Path) -> None:
+    with writer(path) as codex:
+        codex.execute("PRAGMA journal_mode = wal")
+        tries: list[int] = []
+
+        def unit(reader: sqlite3.Connection) -> list[tuple[str]]:
+            tries.append(1)
+            if len(tries) == 1:
+                codex.execute("CREATE TABLE threads (id)")
+                raise CodexDatabaseError("There are no threads")
+            return reader.execute("SELECT name FROM sqlite_master").fetchall()
+
+        assert codex_connection.read(path, unit) == [("threads",)]
+
+
 def test_a_rollback_journal_left_by_a_crash_is_rolled_back_in_the_copy(path: Path) -> None:
     """What `migrate-nfs-db` leaves behind when it dies: SQLite will not read it in place without writing."""
     with tempfile.TemporaryDirectory() as folder:
