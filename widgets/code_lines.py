@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, chop_cells
@@ -29,12 +30,15 @@ HIGHLIGHTED = 30_000
 """Characters of code that are coloured; more is shown plain, so that no lexer can hold up the screen."""
 
 
-def wrapped(text: str, width: int, style: Style) -> Iterator[Line]:
-    """Wrap each line of an already visible text at exactly `width` cells; blanks keep their places."""
+def wrapped(text: str, width: int, style: Style, *, longest: int = LONGEST_LINE) -> Iterator[Line]:
+    """Wrap each line of an already visible text at exactly `width` cells; blanks keep their places.
+
+    Of a line longer than `longest` characters the rest is left out, and counted.
+    """
     width = max(1, width)
     for line in text.split("\n"):
-        left_out = len(line) - LONGEST_LINE
-        shown = line[:LONGEST_LINE] if left_out > 0 else line
+        left_out = len(line) - longest
+        shown = line[:longest] if left_out > 0 else line
         for piece in _pieces(shown, width):
             yield [Segment(piece, style)]
         if left_out > 0:
@@ -112,9 +116,8 @@ def _fill(text: str, room: int, width: int) -> Iterable[str]:
     return (first, *chop_cells(rest, width)) if first else chop_cells(rest, width)
 
 
+@lru_cache(maxsize=32)
 def _lexer(language: str) -> Any:
-    if not language or len(language) > 40:
-        return None
     return Syntax("", language.lower()).lexer
 
 

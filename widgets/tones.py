@@ -47,9 +47,9 @@ TONE_CSS = """
     {widget} > .tone--bad {{ color: $text-error; }}
     {widget} > .tone--added {{ color: $text-success; }}
     {widget} > .tone--removed {{ color: $text-error; }}
-    {widget} > .tone--keyword {{ color: $text-secondary; }}
-    {widget} > .tone--string {{ color: $text-primary; }}
-    {widget} > .tone--number {{ color: $text-primary; }}
+    {widget} > .tone--keyword {{ color: $text-secondary; text-style: bold; }}
+    {widget} > .tone--string {{ color: $text-secondary; }}
+    {widget} > .tone--number {{ color: $text-secondary; }}
     {widget} > .tone--comment {{ color: $text-muted; text-style: italic; }}
     {widget} > .tone--name {{ color: $foreground; text-style: bold; }}
     {widget} > .tone--link {{ color: $text-secondary; text-style: underline; }}
