@@ -67,7 +67,9 @@ def main(argument: str) -> int:
     stop = threading.Event()
 
     def wait_for_end() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin: a daemon thread inside its lock is fatal when the interpreter ends.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
         stop.set()
 
     threading.Thread(target=wait_for_end, name="parent-watch", daemon=True).start()
