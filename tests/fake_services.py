@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from store.errors import StoreError, UnknownThread
-from store.models import BackfillProgress, DynamicTool, Git, ListedFrom, Notice, Thread, ThreadQuery, Tokens
+from store.models import (
+    BackfillProgress,
+    DynamicTool,
+    Git,
+    ItemKind,
+    ListedFrom,
+    Notice,
+    Thread,
+    ThreadQuery,
+    Tokens,
+    TranscriptItem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -104,6 +115,47 @@ def _matches(thread: Thread, query: ThreadQuery) -> bool:
     )
 
 
+class FakeTranscript:
+    """A prompt, a call and an answer."""
+
+    def __init__(self, thread: Thread) -> None:
+        at = (thread.updated_at or NOW) - MINUTE
+        self._items = [
+            _item(thread, 0, "message", "user_message", role="user", text=thread.display_title, at=at),
+            _item(
+                thread, 1, "tool", "exec_command", tool="exec_command", arguments='{"cmd": "rg -n BEGIN"}',
+                output="store/backfill.py:41: BEGIN IMMEDIATE\n", exit_code=0, at=at,
+            ),
+            _item(
+                thread, 2, "message", "agent_message", role="assistant", phase="final_answer", at=at,
+                text="The claim reads before it takes the lock. **Fixed**, with a test that counts.",
+            ),
+        ]  # fmt: skip
+        self.count, self.prompts, self.errors, self.tools = 3, (0,), (), (1,)
+        self.complete = True
+
+    async def indexed(self) -> None:
+        return None
+
+    async def items(self, start: int, stop: int) -> Sequence[TranscriptItem]:
+        return self._items[start:stop]
+
+    async def first_screen(self, *, end: bool) -> Sequence[TranscriptItem]:
+        return self._items
+
+    async def position(self, line: int) -> int:
+        return min(line, 2)
+
+    async def raw(self, item: TranscriptItem) -> str:
+        return "{}"
+
+
+def _item(thread: Thread, line: int, kind: ItemKind, label: str, **values: Any) -> TranscriptItem:
+    return TranscriptItem(
+        line=line, lines=(line,), thread_id=thread.id, kind=kind, label=label, turn=0, **values
+    )
+
+
 class FakeServices:
     """What the screens need, from memory."""
 
@@ -124,10 +176,22 @@ class FakeServices:
         self.launch_folder = launch_folder
         self.open_error = open_error
         self.looked_again = 0
+        self.transcripts_asked: list[str] = []
+        self.places: dict[str, int | None] = {}
         self._opens = opens
         self._notices = tuple(notices)
         self._progress = progress or COMPLETE
         self._changed = asyncio.Event()
+
+    async def transcript(self, thread: Thread) -> FakeTranscript:
+        self.transcripts_asked.append(thread.id)
+        return FakeTranscript(thread)
+
+    async def reading_place(self, thread_id: str) -> int | None:
+        return self.places.get(thread_id)
+
+    async def keep_reading_place(self, thread_id: str, line: int | None) -> None:
+        self.places[thread_id] = line
 
     async def open(self) -> None:
         if self.open_error is not None:

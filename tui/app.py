@@ -81,4 +81,4 @@ class RollodexApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer the theme; everything else in the palette comes from the registry."""
-        yield SystemCommand("Theme", "Dark, light and others", self.action_change_theme)
+        yield SystemCommand("Theme: dark, light and others", "", self.action_change_theme)

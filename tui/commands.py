@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.command import DiscoveryHit, Hit, Provider
+from textual.content import Content
 
 from tui import keymap
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from textual.command import Hits
 
     from tui.keymap import Action, Pane
+
+
+WIDTH: Final = 64
+"""Cells of one line, so that the keys line up on the right."""
 
 
 class ActionCommands(Provider):
@@ -37,7 +42,8 @@ class ActionCommands(Provider):
     async def discover(self) -> Hits:
         """Offer everything."""
         for action in self._actions:
-            yield DiscoveryHit(action.description, partial(self._run, action), help=action.shown_keys)
+            title = Content(action.description)
+            yield DiscoveryHit(_line(title, action), partial(self._run, action), action.description)
 
     async def search(self, query: str) -> Hits:
         """Offer what matches."""
@@ -45,9 +51,10 @@ class ActionCommands(Provider):
         for action in self._actions:
             score = matcher.match(action.description)
             if score > 0:
-                yield Hit(
-                    score,
-                    matcher.highlight(action.description),
-                    partial(self._run, action),
-                    help=action.shown_keys,
-                )
+                title = matcher.highlight(action.description)
+                yield Hit(score, _line(title, action), partial(self._run, action), action.description)
+
+
+def _line(title: Content, action: Action) -> Content:
+    keys = Content.styled(action.shown_keys, "$text-muted")
+    return title.pad_right(max(2, WIDTH - title.cell_length - keys.cell_length)) + keys

@@ -7,12 +7,14 @@ from typing import Final, Literal, get_args
 
 from textual.binding import Binding
 
-Pane = Literal["everywhere", "threads", "filter", "help", "error"]
+Pane = Literal["everywhere", "threads", "transcript", "filter", "sheet", "help", "error"]
 PANES: Final[tuple[Pane, ...]] = get_args(Pane)
 TITLES: Final[dict[Pane, str]] = {
     "everywhere": "Everywhere",
     "threads": "1 Threads",
+    "transcript": "2 Transcript",
     "filter": "Filter box",
+    "sheet": "Details and raw lines",
     "help": "Help",
     "error": "When Rollodex cannot start",
 }
@@ -63,6 +65,13 @@ _SHOWN: Final = {
     "slash": "/",
     "full_stop": ".",
     "shift+tab": "⇧tab",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
+    "plus": "+",
+    "minus": "-",
+    "circumflex_accent": "^",
 }
 
 
@@ -73,83 +82,45 @@ def shown(key: str) -> str:
     return "^" + key[5:] if key.startswith("ctrl+") else key
 
 
-def _move(name: str, keys: str, description: str, run: str) -> Action:
-    return Action(f"move.{name}", tuple(keys.split()), ("threads",), name, description, run, palette=False)
+def _move(keys: str, description: str, run: str) -> Action:
+    panes: tuple[Pane, ...] = ("threads", "transcript")
+    return Action(run, tuple(keys.split()), panes, run, description, run, palette=False)
+
+
+def _in(
+    pane: Pane,
+    keys: str,
+    name: str,
+    label: str,
+    description: str,
+    run: str,
+    footer: int | None = None,
+    *,
+    palette: bool = True,
+) -> Action:
+    return Action(name, tuple(keys.split()), (pane,), label, description, run, footer, palette=palette)
 
 
 ACTIONS: Final[tuple[Action, ...]] = (
-    Action(
-        "read",
-        ("enter",),
-        ("threads",),
-        "read",
-        "Read the thread",
-        "open",
-        footer=1,
-        meaning="open",
-        palette=False,
-    ),
-    Action("filter", ("slash",), ("everywhere",), "filter", "Filter the threads", "screen.filter", footer=2),
-    Action(
-        "project",
-        ("full_stop",),
-        ("threads",),
-        "this project",
-        "This project only, or all",
-        "screen.project",
-        3,
-    ),
-    Action("sort", ("s",), ("threads",), "sort", "Sort by last update or by start", "screen.sort", 4),
-    Action("reverse", ("S",), ("threads",), "reverse", "Turn the order round", "screen.reverse"),
-    Action(
-        "archived", ("A",), ("threads",), "archived", "Hide, add or only show archived", "screen.archived", 5
-    ),
-    Action("unfold", ("right",), ("threads",), "children", "Show sub-agent threads", "unfold", 6, "inwards"),
-    Action("fold", ("left",), ("threads",), "fold", "Put sub-agent threads away", "fold", None, "outwards"),
-    _move("up", "up k", "Up", "move(-1)"),
-    _move("down", "down j", "Down", "move(1)"),
-    _move("page up", "pageup", "A page up", "page(-1.0)"),
-    _move("page down", "pagedown", "A page down", "page(1.0)"),
-    _move("half up", "ctrl+u", "Half a page up", "page(-0.5)"),
-    _move("half down", "ctrl+d", "Half a page down", "page(0.5)"),
-    _move("first", "g home", "First", "first"),
-    _move("last", "G end", "Last", "last"),
-    Action(
-        "keep",
-        ("enter", "down"),
-        ("filter",),
-        "keep",
-        "Keep the filter, go to the list",
-        "screen.pane('threads')",
-        meaning="open",
-        palette=False,
-    ),
-    Action("threads", ("1",), ("everywhere",), "threads", "Go to Threads", "screen.pane('threads')"),
-    Action(
-        "next", ("tab",), ("everywhere",), "next pane", "Next pane", "screen.next_pane(1)", 7, palette=False
-    ),
-    Action(
+    _in("everywhere", "1", "threads", "threads", "Go to Threads", "screen.pane('threads')"),
+    _in("everywhere", "2", "transcript", "transcript", "Go to Transcript", "screen.pane('transcript')"),
+    _in("everywhere", "tab", "next", "next pane", "Next pane", "screen.next_pane(1)", 7, palette=False),
+    _in(
+        "everywhere",
+        "shift+tab",
         "previous",
-        ("shift+tab",),
-        ("everywhere",),
         "previous pane",
         "Previous pane",
         "screen.next_pane(-1)",
         palette=False,
     ),
-    Action("zoom", ("z",), ("everywhere",), "zoom", "Only this pane, or all again", "screen.zoom"),
-    Action(
-        "refresh",
-        ("ctrl+r",),
-        ("everywhere", "error"),
-        "refresh",
-        "Look at the home again",
-        "screen.refresh_home",
-    ),
-    Action(
+    _in("everywhere", "slash", "filter", "filter", "Filter the threads", "screen.filter", 6),
+    _in("everywhere", "z", "zoom", "zoom", "Only this pane, or all again", "screen.zoom"),
+    _in("everywhere", "ctrl+r", "refresh", "look again", "Look at the home again", "screen.refresh_home"),
+    _in(
+        "everywhere",
+        "ctrl+p",
         "palette",
-        ("ctrl+p",),
-        ("everywhere",),
         "palette",
         "Every command by name",
         "app.command_palette",
@@ -167,13 +138,73 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "close",
         ("escape",),
-        ("everywhere", "help"),
+        ("everywhere", "sheet", "help"),
         "close",
-        "Close one thing; never quits",
+        "Close one thing",
         "screen.close_one",
         palette=False,
     ),
     Action("quit", ("q", "ctrl+q"), ("everywhere", "error"), "quit", "Quit", "app.quit", 9),
+    _move("up k", "Up", "move(-1)"),
+    _move("down j", "Down", "move(1)"),
+    _move("pageup", "A page up", "page(-1.0)"),
+    _move("pagedown", "A page down", "page(1.0)"),
+    _move("ctrl+u", "Half a page up", "page(-0.5)"),
+    _move("ctrl+d", "Half a page down", "page(0.5)"),
+    _move("home g", "The first", "first"),
+    _move("end G", "The last", "last"),
+    _in("threads", "enter", "open", "read", "Read the thread", "open", 1, palette=False),
+    _in("threads", "full_stop", "project", "this project", "This project only, or all", "screen.project", 2),
+    _in("threads", "s", "sort", "sort", "Sort by update or by start", "screen.sort", 3),
+    _in("threads", "S", "reverse", "reverse", "Turn the order round", "screen.reverse"),
+    _in("threads", "A", "archived", "archived", "Hide, add or only show archived", "screen.archived", 4),
+    _in("threads", "right", "unfold", "children", "Show sub-agent threads", "unfold", 5),
+    _in("threads", "left", "fold", "fold", "Put sub-agent threads away", "fold"),
+    Action(
+        "open-item", ("enter",), ("transcript",), "fold", "Fold or unfold the item", "fold", 1, meaning="open"
+    ),
+    _in(
+        "transcript",
+        "left_square_bracket",
+        "earlier-prompt",
+        "earlier prompt",
+        "The prompt before",
+        "prompt(-1)",
+        2,
+    ),
+    _in("transcript", "right_square_bracket", "later-prompt", "prompt", "The next prompt", "prompt(1)"),
+    _in("transcript", "e", "later-error", "error", "The next error", "error(1)", 4),
+    _in("transcript", "E", "earlier-error", "error", "The error before", "error(-1)"),
+    _in("transcript", "left_curly_bracket", "earlier-tool", "tool", "The tool call before", "tool(-1)"),
+    _in("transcript", "right_curly_bracket", "later-tool", "tool", "The next tool call", "tool(1)"),
+    _in("transcript", "plus", "unfold-all", "unfold all", "Unfold everything", "unfold_all"),
+    _in("transcript", "minus", "fold-all", "fold all", "Fold everything", "fold_all"),
+    _in("transcript", "J", "raw", "raw", "The item's lines as they are in the file", "raw"),
+    _in("transcript", "i", "details", "details", "Everything known of the thread", "details", 5),
+    _in(
+        "transcript", "circumflex_accent", "parent", "parent", "The thread that this one comes from", "parent"
+    ),
+    Action(
+        "schemas",
+        ("enter",),
+        ("sheet",),
+        "tools' schemas",
+        "Show or fold the tools' schemas",
+        "focused.fold",
+        meaning="open",
+    ),
+    Action("retry", ("ctrl+r",), ("error",), "try again", "Try again", "screen.retry", 1, meaning="refresh"),
+    Action(
+        "keep",
+        ("enter", "down"),
+        ("filter",),
+        "to the list",
+        "Keep the filter and go to the list",
+        "screen.pane('threads')",
+        1,
+        meaning="open",
+        palette=False,
+    ),
 )
 
 
@@ -200,7 +231,7 @@ def bindings(pane: Pane) -> list[Binding]:
 def footer(pane: Pane) -> list[Action]:
     """Return what the footer shows while a pane has the focus: its own keys first, nine in all."""
     own = sorted((action for action in actions(pane) if action.footer is not None), key=_place)
-    everywhere = [] if pane in ("help", "error") else actions("everywhere")
+    everywhere = [] if pane in ("sheet", "help", "error") else actions("everywhere")
     others = sorted(
         (action for action in everywhere if action.footer is not None and action not in own), key=_place
     )

@@ -89,7 +89,7 @@ class Listed:
         total: int,
         hidden: Mapping[str, int],
         source: ListedFrom,
-        elsewhere: Elsewhere | None,
+        elsewhere: Elsewhere,
     ) -> None:
         self._threads = threads
         self._depths = depths
@@ -100,7 +100,7 @@ class Listed:
         self.hidden = hidden
         self.source = source
         self.elsewhere = elsewhere
-        """Only when nothing matches."""
+        """Counted only when nothing matches."""
 
     async def rows(self, keys: Sequence[int]) -> Sequence[Thread]:
         """Return the threads behind keys."""
@@ -134,7 +134,7 @@ async def read_listing(threads: Threads, view: View, user_home: PurePath, unfold
         keys = [*keys[:place], *children, *keys[place:]]
         depths |= dict.fromkeys(children, depths.get(parent, 0) + 1)
         opened.add(thread_id)
-    elsewhere = None if keys else await _elsewhere(threads, view, query, listing.hidden)
+    elsewhere = Elsewhere() if keys else await _elsewhere(threads, view, query, listing.hidden)
     return Listed(
         threads,
         view,

@@ -9,6 +9,7 @@ from textual.message import Message
 
 from tui import keymap
 from widgets.thread_list import ThreadList
+from widgets.transcript_view import TranscriptView
 from widgets.type_ahead import GAP, TypeAhead
 
 if TYPE_CHECKING:
@@ -61,3 +62,9 @@ class ThreadsPane(ThreadList, inherit_bindings=False):
         self._held = None
         self._released = key
         self.app.simulate_key(key)
+
+
+class TranscriptPane(TranscriptView, inherit_bindings=False):
+    """The reader."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("transcript")]

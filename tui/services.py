@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from store.models import BackfillProgress, DynamicTool, ListedFrom, Notice, Thread, ThreadQuery
+    from widgets.transcript_source import TranscriptSource
 
 
 class Listing(Protocol):
@@ -83,6 +84,18 @@ class Services(Protocol):
     @property
     def threads(self) -> Threads:
         """The threads of the home."""
+        ...
+
+    async def transcript(self, thread: Thread) -> TranscriptSource:
+        """Return what a thread says, from its rollout."""
+        ...
+
+    async def reading_place(self, thread_id: str) -> int | None:
+        """Return the line at which the person left a thread; None is its end."""
+        ...
+
+    async def keep_reading_place(self, thread_id: str, line: int | None) -> None:
+        """Remember the line at which the person left a thread."""
         ...
 
     async def open(self) -> None:

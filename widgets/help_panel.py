@@ -40,9 +40,12 @@ class HelpPanel(Widget):
             self._keys_width + 2 + max(len(what) for section in sections for _, what in section.lines)
         )
 
+    def _columns(self, width: int) -> int:
+        return max(1, min(3, (width + BETWEEN) // (self._width + BETWEEN)))
+
     def _rows(self, width: int) -> list[Content]:
         """Return the drawn lines for a width."""
-        columns = max(1, min(3, (width + BETWEEN) // (self._width + BETWEEN)))
+        columns = self._columns(width)
         blocks = [self._block(section) for section in self._sections]
         height = max(*map(len, blocks), -(-sum(map(len, blocks)) // columns)) if columns > 1 else 10**6
         filled: list[list[Content]] = [[]]
@@ -63,6 +66,11 @@ class HelpPanel(Widget):
             line = Content.assemble((keys.rjust(self._keys_width), "$text"), "  " + what)
             lines.append(line.pad_right(self._width - line.cell_length))
         return [*lines, Content(" " * self._width)]
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """Return the width of as many columns as fit."""
+        columns = self._columns(container.width)
+        return columns * (self._width + BETWEEN) - BETWEEN
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return how many lines the columns take."""

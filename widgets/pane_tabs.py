@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.style import Style
+from textual.message import Message
 from textual.widget import Widget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from textual import events
+
+BETWEEN = 3
+"""Blanks between two tabs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,14 @@ class PaneTabs(Widget):
     """Tabs from left to right; states go first where the line is too narrow."""
 
     DEFAULT_CSS = """
-    PaneTabs { height: 1; padding: 0 1; color: $text-muted; display: none;
-        link-style: none; link-color: $text-muted; link-background: $background;
-        link-background-hover: $block-cursor-blurred-background; link-style-hover: none;
-        link-color-hover: $text; }
+    PaneTabs { height: 1; padding: 0 1; color: $text-muted; display: none; }
     """
+
+    @dataclass
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        pane: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,14 +54,22 @@ class PaneTabs(Widget):
 
     def render(self) -> Content:
         """Draw the tabs."""
-        line = self._line(states=True)
-        return line if line.cell_length <= self.content_size.width else self._line(states=False)
+        return Content(" " * BETWEEN).join(self._drawn())
 
-    def _line(self, *, states: bool) -> Content:
-        return Content("   ").join(self._tab(tab, states=states) for tab in self._tabs)
+    async def on_click(self, event: events.Click) -> None:
+        """Go to the pane whose tab is under the pointer."""
+        left = self.gutter.left
+        for tab, drawn in zip(self._tabs, self._drawn(), strict=True):
+            if left <= event.x < left + drawn.cell_length:
+                self.post_message(self.Chosen(tab.pane))
+            left += drawn.cell_length + BETWEEN
 
-    def _tab(self, tab: Tab, *, states: bool) -> Content:
+    def _drawn(self) -> list[Content]:
+        tabs = [self._tab(tab, state=f" {tab.state}" if tab.state else "") for tab in self._tabs]
+        if sum(tab.cell_length + BETWEEN for tab in tabs) - BETWEEN > self.content_size.width:
+            return [self._tab(tab) for tab in self._tabs]
+        return tabs
+
+    def _tab(self, tab: Tab, state: str = "") -> Content:
         style = "bold $accent" if tab.pane == self._current else ""
-        title = Content.styled(f"{tab.number} {tab.title}", style)
-        state = f" {tab.state}" if states and tab.state else ""
-        return (title + state).stylize(Style.from_meta({"@click": f"screen.pane('{tab.pane}')"}))
+        return Content.styled(f"{tab.number} {tab.title}", style) + state

@@ -39,17 +39,19 @@ class ThreadRows(RowSource[Thread], Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How many cells each column takes; 0 leaves it out. Between two columns are two blanks."""
+    """How many cells each column takes, and the blanks between two; 0 leaves a column out."""
 
     title: int
     project: int
+    gap: int
 
     @classmethod
     def of(cls, width: int) -> Columns:
         """Return the columns for a list so wide; a refresh never moves them."""
-        fixed = 2 + AGE_WIDTH + 2 + 2 + TOKENS_WIDTH + 1
-        project = 0 if width < 44 else min(18, max(8, width // 6))
-        return cls(title=max(1, width - fixed - (project + 2 if project else 0)), project=project)
+        gap = 2 if width >= 64 else 1
+        project = 0 if width < 40 else min(18, max(8, width // 6))
+        fixed = 2 + AGE_WIDTH + 2 * gap + TOKENS_WIDTH + 1
+        return cls(title=max(1, width - fixed - (project + gap if project else 0)), project=project, gap=gap)
 
 
 class ThreadList(VirtualList[Thread]):
@@ -109,6 +111,7 @@ class ThreadList(VirtualList[Thread]):
             warning = self.component_style("thread-list--warning")
             title = muted if row.archived else self.component_style("thread-list--title")
         columns = Columns.of(width)
+        gap = " " * columns.gap
         glyph, glyph_style = " ", muted
         if row.bad_lines:
             glyph, glyph_style = self._glyphs.warning, warning
@@ -117,12 +120,12 @@ class ThreadList(VirtualList[Thread]):
         when = row.created_at if self._sort == "created" else row.updated_at
         segments = [
             Segment(glyph + " ", glyph_style),
-            Segment(fit(age(when, self._clock.now_ms()), AGE_WIDTH, right=True) + "  ", muted),
+            Segment(fit(age(when, self._clock.now_ms()), AGE_WIDTH, right=True) + gap, muted),
             *self._title(row, columns.title, title, muted),
         ]
         if columns.project:
-            segments.append(Segment("  " + fit(last_part(row.cwd), columns.project), muted))
-        segments.append(Segment("  " + fit(count(row.tokens_used), TOKENS_WIDTH, right=True) + " ", muted))
+            segments.append(Segment(gap + fit(last_part(row.cwd), columns.project), muted))
+        segments.append(Segment(gap + fit(count(row.tokens_used), TOKENS_WIDTH, right=True) + " ", muted))
         return segments
 
     def _title(self, row: Thread, width: int, title: Style, muted: Style) -> list[Segment]:
@@ -136,7 +139,8 @@ class ThreadList(VirtualList[Thread]):
         if row.children:
             open_ = rows is not None and rows.unfolded(row.id)
             after = f" {self._glyphs.unfolded if open_ else self._glyphs.folded}{row.children}"
-        before = cut(before, width // 2)
+        if cell_len(before) > width // 3:
+            before = "  " * depth
         room = width - cell_len(before) - len(after)
         text = cut(visible_line(row.display_title), room)
         blanks = " " * max(0, room - cell_len(text))

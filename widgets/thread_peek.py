@@ -1,4 +1,4 @@
-"""Three rows about the thread under the cursor, where there is no room for the transcript beside the list."""
+"""A thread in a line, over its transcript, and in three, where there is no room beside the list."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from store.models import Thread
 
 
-class ThreadPeek(Widget):
-    """Title; folder, branch, model and tokens; the beginning of what was asked."""
+class ThreadFacts(Widget):
+    """Where the thread ran, on which branch and model, and how long it became."""
 
     DEFAULT_CSS = """
-    ThreadPeek { height: 3; padding: 0 2; color: $text-muted; display: none; }
+    ThreadFacts { width: 1fr; height: 1; padding: 0 2; color: $text-muted; }
     """
 
     def __init__(self, *, user_home: Path, glyphs: Glyphs = UNICODE) -> None:
@@ -35,22 +35,39 @@ class ThreadPeek(Widget):
         self.refresh()
 
     def render(self) -> Content:
+        """Draw the line."""
+        return Content(self.facts(self._thread)) if self._thread else Content("")
+
+    def facts(self, thread: Thread) -> str:
+        """Return the facts that are known, cut to the width."""
+        width = self.content_size.width
+        parts = [
+            shorten_path(thread.cwd, width // 2, self._user_home) if thread.cwd else "",
+            visible_line(thread.git.branch or ""),
+            visible_line(" ".join(filter(None, (thread.model, thread.reasoning_effort)))),
+            f"{thread.turns} {'turn' if thread.turns == 1 else 'turns'}" if thread.turns is not None else "",
+            f"{count(thread.tokens_used)} tokens" if thread.tokens_used else "",
+        ]
+        return cut(f" {self._glyphs.dot} ".join(filter(None, parts)), width)
+
+
+class ThreadPeek(ThreadFacts):
+    """Title; the facts; the beginning of what was asked."""
+
+    DEFAULT_CSS = """
+    ThreadPeek { height: 3; display: none; }
+    """
+
+    def render(self) -> Content:
         """Draw the rows."""
         thread, width = self._thread, self.content_size.width
         if thread is None:
             return Content("")
-        facts = [
-            shorten_path(thread.cwd, width // 2, self._user_home) if thread.cwd else "",
-            visible_line(thread.git.branch or ""),
-            visible_line(" ".join(filter(None, (thread.model, thread.reasoning_effort)))),
-            f"{count(thread.tokens_used)} tokens" if thread.tokens_used else "",
-        ]
         asked = visible_line(thread.first_user_message or thread.preview or "")
-        dot = f" {self._glyphs.dot} "
         return Content("\n").join(
             [
                 Content.styled(cut(visible_line(thread.display_title), width), "$text"),
-                Content(cut(dot.join(filter(None, facts)), width)),
+                Content(self.facts(thread)),
                 Content(cut(asked, width)),
             ]
         )

@@ -13,20 +13,24 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from store.errors import StoreError
-from store.models import Notice
-from tui import keymap
+from store.models import Notice, Thread
+from tui import keymap, wording
 from tui.commands import ActionCommands
+from tui.details import read_details
 from tui.listing import NEXT_ARCHIVED, Listed, View, read_listing
-from tui.panes import ThreadsPane
+from tui.panes import ThreadsPane, TranscriptPane
+from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
-from widgets.formatting import moment, shorten_path, whole
+from widgets.formatting import moment, shorten_path, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.header_bar import HeaderBar, Standing
 from widgets.key_bar import Key, KeyBar
 from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
-from widgets.thread_peek import ThreadPeek
+from widgets.raw_view import RawView
+from widgets.thread_details import Details, ThreadDetails
+from widgets.thread_peek import ThreadFacts, ThreadPeek
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +39,12 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.timer import Timer
+    from textual.widget import Widget
 
     from store.clock import Clock
     from tui.keymap import Pane
     from tui.services import Services
+    from widgets.transcript_source import TranscriptSource
 
 REST: Final = 0.08
 """Seconds that the cursor rests on a thread before it is shown."""
@@ -47,7 +53,7 @@ QUIET: Final = 0.3
 TYPING: Final = 0.12
 """Seconds between the last letter in the filter box and the listing."""
 CALM: Final = 0.5
-"""Seconds that a listing at least stands when only the home has changed."""
+"""Seconds that a listing stands at least when only the home has changed."""
 
 
 class BrowserScreen(Screen[None]):
@@ -55,18 +61,23 @@ class BrowserScreen(Screen[None]):
 
     CSS_PATH = "browser.tcss"
     COMMANDS: ClassVar = {ActionCommands}
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012 - Textual declares it on the instance
     BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("everywhere")]
 
     header = getters.query_one(HeaderBar)
     notice_bar = getters.query_one(NoticeBar)
     tabs = getters.query_one(PaneTabs)
     peek = getters.query_one(ThreadPeek)
+    facts = getters.query_one("#transcript > ThreadFacts", ThreadFacts)
     keys = getters.query_one(KeyBar)
     filter_box = getters.query_one(FilterBox)
     thread_list = getters.query_one(ThreadsPane)
+    reader = getters.query_one(TranscriptPane)
     empty = getters.query_one("#threads > EmptyState", EmptyState)
     threads_frame = getters.query_one("#threads", Vertical)
+    transcript_frame = getters.query_one("#transcript", Vertical)
+    inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
+    inspector_frame = getters.query_one("#inspector", Vertical)
 
     @dataclass
     class ListingRead(Message):
@@ -74,6 +85,27 @@ class BrowserScreen(Screen[None]):
 
         listed: Listed
         cursor_key: int | None
+
+    @dataclass
+    class TranscriptFound(Message):
+        """A thread's transcript can be read; `line` is where the person left it."""
+
+        thread: Thread
+        source: TranscriptSource
+        line: int | None
+
+    @dataclass
+    class DetailsRead(Message):
+        """Everything known of a thread, for the inspector or for a sheet."""
+
+        details: Details
+        on_a_sheet: bool
+
+    @dataclass
+    class ThreadFound(Message):
+        """A thread that was asked for by its id."""
+
+        thread: Thread
 
     @dataclass
     class NoticesChanged(Message):
@@ -111,22 +143,29 @@ class BrowserScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Make the panes."""
-        glyphs = self._glyphs
+        glyphs, user_home = self._glyphs, self._services.user_home
         yield HeaderBar(glyphs=glyphs)
         yield NoticeBar(glyphs=glyphs)
         yield PaneTabs()
-        with Horizontal(id="panes"), Vertical(id="threads", classes="pane -current"):
-            yield FilterBox()
-            yield ThreadsPane(self._clock, glyphs=glyphs)
-            yield EmptyState()
-        yield ThreadPeek(user_home=self._services.user_home, glyphs=glyphs)
+        with Horizontal(id="panes"):
+            with Vertical(id="threads", classes="pane"):
+                yield FilterBox()
+                yield ThreadsPane(self._clock, glyphs=glyphs)
+                yield EmptyState()
+            with Vertical(id="transcript", classes="pane"):
+                yield ThreadFacts(user_home=user_home, glyphs=glyphs)
+                yield TranscriptPane(glyphs=glyphs)
+            with Vertical(id="inspector", classes="pane") as inspector:
+                inspector.border_title = "Details"
+                yield ThreadDetails(glyphs=glyphs)
+        yield ThreadPeek(user_home=user_home, glyphs=glyphs)
         yield KeyBar()
 
     def on_mount(self) -> None:
         """Stand ready before the store is open."""
-        self.add_class("-alone", "-threads")
-        self.thread_list.focus()
+        self.action_pane("threads")
         self._say_where()
+        self._name_transcript(None)
         self.set_timer(QUIET, self._say_reading)
 
     def begin(self) -> None:
@@ -181,6 +220,26 @@ class BrowserScreen(Screen[None]):
             folder = cwd_under_cursor
         self.post_message(self.ProjectFound(folder))
 
+    @work(exclusive=True, group="transcript", exit_on_error=False, description="Opening the transcript")
+    async def _find_transcript(self, thread: Thread) -> None:
+        line = await self._services.reading_place(thread.id)
+        source = await self._services.transcript(thread)
+        self.post_message(self.TranscriptFound(thread, source, line))
+
+    @work(exclusive=True, group="details", exit_on_error=False, description="Reading the details")
+    async def _find_details(self, thread: Thread, *, on_a_sheet: bool) -> None:
+        services = self._services
+        details = await read_details(services.threads, thread, self._clock.now_ms(), services.user_home)
+        self.post_message(self.DetailsRead(details, on_a_sheet))
+
+    @work(group="place", exit_on_error=False, description="Keeping the reading place")
+    async def _keep_place(self, thread_id: str, line: int | None) -> None:
+        await self._services.keep_reading_place(thread_id, line)
+
+    @work(exclusive=True, group="thread", exit_on_error=False, description="Looking for the thread")
+    async def _find_thread(self, thread_id: str) -> None:
+        self.post_message(self.ThreadFound(await self._services.threads.get_thread(thread_id)))
+
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Turn a failed worker into a notice, and take the notice back when it succeeds."""
         worker = event.worker
@@ -213,7 +272,8 @@ class BrowserScreen(Screen[None]):
         )
         self.threads_frame.set_class(not listed.keys, "-empty")
         if not listed.keys:
-            self._say_why_empty(listed)
+            project = self._path(listed.view.project) if listed.view.project else None
+            self.empty.say(*wording.why_empty(listed, self._path(str(self._services.home)), project))
         self._say_where()
 
     def on_browser_screen_home_changed(self) -> None:
@@ -233,11 +293,36 @@ class BrowserScreen(Screen[None]):
         else:
             self._look(replace(self._view, project=message.folder))
 
+    def on_browser_screen_transcript_found(self, message: TranscriptFound) -> None:
+        """Show the transcript, from its end or from where it was left."""
+        self._name_transcript(message.thread)
+        if self.inspector_frame.display:
+            self._find_details(message.thread, on_a_sheet=False)
+        self.reader.show(message.thread, message.source, "end" if message.line is None else message.line)
+
+    def on_browser_screen_details_read(self, message: DetailsRead) -> None:
+        """Show the details beside the transcript, or over everything."""
+        if message.on_a_sheet:
+            body = ThreadDetails(glyphs=self._glyphs)
+            self.app.push_screen(SheetScreen("Details", body))
+            body.call_after_refresh(body.show, message.details)
+        else:
+            self.inspector.show(message.details)
+
+    def on_browser_screen_thread_found(self, message: ThreadFound) -> None:
+        """Show a thread that was asked for by its id, and select it where it is listed."""
+        self.thread_list.select(message.thread.key)
+        self._find_transcript(message.thread)
+
     def on_virtual_list_cursor_moved(self, message: ThreadsPane.CursorMoved) -> None:
         """Show the thread once the cursor rests."""
         if self._resting is not None:
             self._resting.stop()
         self._resting = self.set_timer(REST, self._show_thread)
+
+    def on_virtual_list_opened(self, message: ThreadsPane.Opened) -> None:
+        """Go on to read the thread."""
+        self.action_pane("transcript")
 
     def on_virtual_list_rows_failed(self, message: ThreadsPane.RowsFailed) -> None:
         """Say why rows are missing."""
@@ -250,6 +335,31 @@ class BrowserScreen(Screen[None]):
         else:
             self._unfolded.remove(message.thread.id)
         self._list()
+
+    def on_transcript_view_place_left(self, message: TranscriptPane.PlaceLeft) -> None:
+        """Remember where the person was."""
+        self._keep_place(message.thread_id, message.line)
+
+    def on_transcript_view_parent_wanted(self, message: TranscriptPane.ParentWanted) -> None:
+        """Go to the parent."""
+        self._find_thread(message.thread_id)
+
+    def on_transcript_view_details_wanted(self, message: TranscriptPane.DetailsWanted) -> None:
+        """Show everything known of the thread."""
+        if self.inspector_frame.display:
+            self.inspector.focus()
+        else:
+            self._find_details(message.thread, on_a_sheet=True)
+
+    def on_transcript_view_raw_read(self, message: TranscriptPane.RawRead) -> None:
+        """Show an item's lines as they are in the file."""
+        body = RawView()
+        self.app.push_screen(SheetScreen(f"Line {message.item.line + 1} of the rollout", body))
+        body.call_after_refresh(body.show, "", message.text)
+
+    def on_transcript_view_read_failed(self, message: TranscriptPane.ReadFailed) -> None:
+        """Say what could not be read."""
+        self._fail("raw", "Reading lines", message.error)
 
     def on_filter_box_changed(self, message: FilterBox.Changed) -> None:
         """List what matches, once the typing pauses."""
@@ -265,10 +375,25 @@ class BrowserScreen(Screen[None]):
         """Filter by the word being typed."""
         self.filter_box.edit(message.text)
 
+    def on_pane_tabs_chosen(self, message: PaneTabs.Chosen) -> None:
+        """Go to the pane whose tab was clicked."""
+        for pane in self._panes:
+            if pane == message.pane:
+                self.action_pane(pane)
+
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Follow the focus with the footer and the tabs."""
+        """Follow the focus with the shown pane, the footer and the tabs."""
+        for pane, widget in self._panes.items():
+            if event.widget is widget:
+                self._pane = pane
+        for pane in self._panes:
+            self.set_class(pane == self._pane, f"-at-{pane}")
         self._show_keys()
         self._show_tabs()
+
+    def on_resize(self) -> None:
+        """A pane that comes into sight shows what the cursor is on."""
+        self.call_after_refresh(self._show_thread)
 
     # What is shown
 
@@ -277,12 +402,31 @@ class BrowserScreen(Screen[None]):
         """The pane that has the focus, or had it last."""
         return self._pane
 
+    @property
+    def _panes(self) -> dict[Pane, Widget]:
+        return {"threads": self.thread_list, "transcript": self.reader}
+
     def _look(self, view: View) -> None:
         self._view = view
         self._list()
 
     def _show_thread(self) -> None:
-        self.peek.show(self.thread_list.current_row)
+        thread = self.thread_list.current_row
+        self.peek.show(thread)
+        if not self.transcript_frame.display or thread is None:
+            return
+        shown = self.reader.thread
+        if shown is None or shown.id != thread.id:
+            self._find_transcript(thread)
+        elif shown != thread:
+            self.reader.grew()
+
+    def _name_transcript(self, thread: Thread | None) -> None:
+        title = [Content("2 Transcript")]
+        if thread is not None:
+            title.append(Content(visible_line(thread.display_title)))
+        self.transcript_frame.border_title = Content(f" {self._glyphs.dot} ").join(title)
+        self.facts.show(thread)
 
     def _show_notices(self) -> None:
         self.notice_bar.show([*self._failures.values(), *self._notices])
@@ -295,78 +439,51 @@ class BrowserScreen(Screen[None]):
 
     def _show_tabs(self) -> None:
         total = whole(self._listed.total) if self._listed else ""
-        self.tabs.show([Tab("threads", "1", "Threads", total)], self._pane)
+        self.tabs.show(
+            (Tab("threads", "1", "Threads", total), Tab("transcript", "2", "Transcript")), self._pane
+        )
 
     def _path(self, path: str) -> str:
         return shorten_path(path, 40, self._services.user_home)
 
     def _say_where(self) -> None:
-        """Bring the header and the pane's frame up to date."""
+        """Bring the header and the frame of the list up to date."""
         view, listed, dot = self._view, self._listed, f" {self._glyphs.dot} "
         frame, title = self.threads_frame, [Content("1 Threads")]
         if listed is not None and listed.source == "files":
             title.append(Content.styled("from files", "$text-warning"))
-        title.append(Content(f"by {view.sort}" if view.descending else f"by {view.sort}, oldest first"))
+        title.append(Content(wording.order(view)))
         if view.archived != "no":
             title.append(Content("archived too" if view.archived == "any" else "archived only"))
         frame.border_title = Content(dot).join(title)
         hidden = listed.hidden.get("archived", 0) if listed else 0
         frame.border_subtitle = Content(f"{whole(hidden)} archived hidden{dot}A shows" if hidden else "")
-        total = ""
-        if listed is not None:
-            noun = "thread" if listed.total == 1 else "threads"
-            total = f"{whole(listed.total)} {noun}" + (" match" if view.words else "")
+        total = wording.threads(listed.total) if listed else ""
         self.header.standing = Standing(
             home=self._path(str(self._services.home)),
             scope=self._path(view.project) if view.project else "all projects",
-            total=total,
+            total=f"{total} match" if listed and view.words else total,
             freshness=f"as of {moment(self._clock.now_ms()):%H:%M}" if listed else "",
         )
         self._show_tabs()
 
     def _say_reading(self) -> None:
         if self._listed is None:
-            self.empty.say(f"Reading {self._path(str(self._services.home))}…")
+            self.empty.say(f"Reading {self._path(str(self._services.home))}{self._glyphs.ellipsis}")
             self.threads_frame.add_class("-empty")
-
-    def _say_why_empty(self, listed: Listed) -> None:
-        view, elsewhere = listed.view, listed.elsewhere
-        home = self._path(str(self._services.home))
-        others = elsewhere.in_other_projects if elsewhere else 0
-        archived = elsewhere.archived if elsewhere else 0
-        if not view.words and not view.project and not archived and view.archived != "yes":
-            self.empty.say(
-                f"No threads in {home} yet.",
-                "Start one with codex in any folder;",
-                "it is listed here at once.",
-            )
-            return
-        where = self._path(view.project) if view.project else home
-        what = (
-            f"Nothing in {where} matches “{view.words.strip()}”." if view.words else f"No threads in {where}."
-        )
-        if view.archived == "yes" and not view.words:
-            what = f"Nothing in {where} is archived."
-        ways = []
-        if others:
-            ways.append(f"{whole(others)} {'is' if others == 1 else 'are'} in other projects ( . )")
-        if archived:
-            ways.append(f"{whole(archived)} {'is' if archived == 1 else 'are'} archived ( A )")
-        if view.words:
-            ways.append("esc clears the filter")
-        self.empty.say(what, *(f"{way}." for way in ways))
 
     # Actions
 
     def action_pane(self, pane: Pane) -> None:
         """Go to a pane."""
-        if self.filter_box.editing:
-            self.filter_box.leave()
-        self.thread_list.focus()
+        self.filter_box.leave()
+        self._panes[pane].focus()
+        self.call_after_refresh(self._show_thread)
 
     def action_next_pane(self, by: int) -> None:
         """Go to the next pane, or the one before."""
-        self.action_pane("threads")
+        panes = list(self._panes)
+        self.action_pane(panes[(panes.index(self._pane) + by) % len(panes)])
 
     def action_filter(self) -> None:
         """Type words to filter by."""
@@ -405,12 +522,14 @@ class BrowserScreen(Screen[None]):
         self._list()
 
     def action_close_one(self) -> None:
-        """Close one thing: the box, the filter, the zoom, then a notice."""
+        """Close one thing: the box, the filter, the zoom, then to the list, then a notice."""
         if self.filter_box.editing:
             self.action_pane("threads")
         elif self.filter_box.words:
             self.filter_box.clear()
         elif self.has_class("-zoomed"):
             self.remove_class("-zoomed")
+        elif self._pane != "threads":
+            self.action_pane("threads")
         else:
             self.notice_bar.dismiss()

@@ -49,6 +49,6 @@ class ErrorScreen(Screen[None]):
         bar.show([Key(action.shown_keys, action.label, action.run) for action in keymap.footer("error")])
         yield bar
 
-    def action_refresh_home(self) -> None:
+    def action_retry(self) -> None:
         """Try again."""
         self.dismiss()

@@ -1,0 +1,46 @@
+"""What the browser's frames and empty panes say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from widgets.formatting import whole
+
+if TYPE_CHECKING:
+    from tui.listing import Listed, View
+
+
+def threads(number: int) -> str:
+    """Return "1 thread" or "12,408 threads"."""
+    return f"{whole(number)} {'thread' if number == 1 else 'threads'}"
+
+
+def order(view: View) -> str:
+    """Return how the list is sorted."""
+    return f"by {view.sort}" if view.descending else f"by {view.sort}, oldest first"
+
+
+def why_empty(listed: Listed, home: str, project: str | None) -> tuple[str, ...]:
+    """Return why the list is empty and how to widen it, title first; paths come shortened."""
+    view = listed.view
+    words = view.words.strip()
+    others, archived = listed.elsewhere.in_other_projects, listed.elsewhere.archived
+    where = project or home
+    if not words and not others and not archived and view.archived != "yes":
+        return f"No threads in {where} yet.", "Start one with codex in any folder,", "and it is listed here."
+    if words:
+        what = f"Nothing in {where} matches “{words}”."
+    elif view.archived == "yes":
+        what = f"Nothing in {where} is archived."
+    else:
+        what = f"No threads in {where}."
+    ways = []
+    if others:
+        found = "match" if words and others > 1 else "matches" if words else "are" if others > 1 else "is"
+        ways.append(f"{whole(others)} {found} in other projects ( . )")
+    if archived:
+        ways.append(f"{whole(archived)} {'is' if archived == 1 else 'are'} archived ( A )")
+    lines = [", ".join(ways) + "."] if ways else []
+    if words:
+        lines.append("esc clears the filter.")
+    return (what, *lines)
