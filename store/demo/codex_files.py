@@ -102,8 +102,11 @@ def _write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:
 
 
 def _write_state(home: Path, threads: Sequence[WrittenThread], random: Random, now_ms: int) -> None:
-    """Codex's database: every thread but a few that ran without it, and one memory mode that is off."""
-    rows = [_row(home, thread, random) for thread in threads if random.random() > 0.02]
+    """Codex's database: every thread since there is one, but for a few that ran without it."""
+    known = [
+        thread for thread in threads if thread.plan.era not in ("0.20.0", "0.36.0") and random.random() > 0.02
+    ]
+    rows = [_row(home, thread, random) for thread in known]
     path = home / "state_5.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -123,7 +126,6 @@ def _write_state(home: Path, threads: Sequence[WrittenThread], random: Random, n
 def _row(home: Path, thread: WrittenThread, random: Random) -> dict[str, Any]:
     plan, head = thread.plan, thread.plan.head
     git = head.git or {}
-    prompt = plan.turns[0].prompt.strip()
     policy = (
         permission_profile(head.sandbox, head.cwd) if plan.era == "0.169.0" else sandbox_policy(head.sandbox)
     )
@@ -144,9 +146,9 @@ def _row(home: Path, thread: WrittenThread, random: Random) -> dict[str, Any]:
         "model": head.model,
         "reasoning_effort": head.effort,
         "cwd": head.cwd,
-        "title": prompt,
-        "first_user_message": prompt,
-        "preview": prompt,
+        "title": thread.prompt,
+        "first_user_message": thread.prompt,
+        "preview": thread.prompt,
         "name": plan.name,
         "sandbox_policy": json.dumps(policy, separators=(",", ":")),
         "approval_mode": head.approval,

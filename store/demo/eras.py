@@ -371,6 +371,7 @@ class PaginatedDialect(Dialect):
                 "approval_policy": head.approval,
             }
             applied |= {"permission_profile": profile, "cwd": head.cwd, "collaboration_mode": mode}
+            applied |= {"reasoning_effort": head.effort} if head.effort else {}
             event = {
                 "type": "thread_settings_applied",
                 "thread_id": head.thread_id,

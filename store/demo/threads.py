@@ -49,6 +49,8 @@ class WrittenThread:
     path: str
     updated_ms: int
     tokens: int
+    prompt: str
+    """What the thread is called after; a fork that copied its parent's lines begins with the parent's."""
     lines: list[bytes] = field(default_factory=list)
     dialect: Dialect | None = None
     first_ordinal: int = 0
@@ -101,16 +103,15 @@ class ThreadWriter:
             clock.advance(random.lognormvariate(3.4, 1.1))
             if plan.bad_lines and turn is plan.turns[0]:
                 page.lines += [b'{"timestamp":"2026-0\n', b"\x00\x00\x00\x00\n"]
-                page.add(
-                    [RolloutItem("inter_agent_communication", {"from": "watcher", "note": "still here"})]
-                )
+                page.add([RolloutItem("presence_update", {"state": "away", "since_s": 40})])
         lines = [*page.lines, b'{"timestamp":"' if plan.torn else b""]
         path = active_path(plan.head.thread_id, plan.head.created_ms)
         if plan.archived:
             path = f"archived_sessions/{rollout_name(plan.head.thread_id, plan.head.created_ms)}"
         path = self._put(path, b"".join(lines), page.last_ms, compressed=plan.compressed)
+        prompt = base.prompt if base is not None and not speaker.paginated else plan.turns[0].prompt
         return WrittenThread(
-            plan, path, page.last_ms, speaker.total_tokens, page.lines, speaker, first_ordinal
+            plan, path, page.last_ms, speaker.total_tokens, prompt, page.lines, speaker, first_ordinal
         )
 
     def _put(self, path: str, data: bytes, updated_ms: int, *, compressed: bool) -> str:
