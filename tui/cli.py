@@ -25,6 +25,10 @@ FOLDER = click.Path(path_type=Path)
 SOURCES = ("cli", "vscode", "exec", "mcp", "subagent", "unknown")
 
 
+class OutputClosed(Exception):
+    """Whoever read our output wants no more of it."""
+
+
 def main() -> None:
     """The console script. Errors are one line on stderr; a closed pipe and ^C end quietly."""
     try:
@@ -34,7 +38,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
+    except OutputClosed:
         # What is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -150,9 +154,13 @@ def _emit(pieces: Iterable[str]) -> None:
     reconfigure = getattr(out, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-    for piece in pieces:
-        out.write(piece)
-    out.flush()
+    try:
+        for piece in pieces:
+            out.write(piece)
+        out.flush()
+    except BrokenPipeError as error:
+        # click would make it a failure.
+        raise OutputClosed from error
 
 
 if __name__ == "__main__":
