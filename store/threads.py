@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ from store.folders import known_devices, was_unmounted
 from store.models import DynamicTool, ListedFrom, Thread, ThreadQuery, ThreadsPage
 from store.rollouts.metadata import read_heads
 from store.rollouts.scan import fingerprint
-from store.thread_rows import SELECT_THREAD, prune_rollout, thread_from_row
+from store.thread_rows import SELECT_THREAD, RolloutRead, prune_rollout, thread_from_row, write_read
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from store.clock import Clock
     from store.database import Database
     from store.home import CodexHome
+    from store.rollouts.metadata import FullRead
+    from store.rollouts.scan import RolloutFile
 
 MAX_PAGE: Final = 100_000
 """The longest page that is made in one piece."""
@@ -125,6 +128,16 @@ class Threads:
             if tools:
                 return tools
         return await asyncio.to_thread(self._tools_in_file, thread)
+
+    async def record_facts(self, file: RolloutFile, read: FullRead) -> None:
+        """Write the row of a rollout that this process writes itself, as far as it was read back."""
+        if self._database is None:
+            return
+        now_ms = self._clock.now_ms()
+        row = RolloutRead(
+            file, "full", read.facts, read.decoded_bytes, parsed_bytes=read.parsed_bytes, fold=read.fold
+        )
+        await self._database.write(lambda c: write_read(c, row, now_ms=now_ms))
 
     async def _can_answer(self) -> bool:
         assert self._database is not None
@@ -357,8 +370,6 @@ def _find(connection: sqlite3.Connection, prefix: str) -> list[Thread]:
 
 
 def _tools(connection: sqlite3.Connection, thread_id: str) -> tuple[DynamicTool, ...]:
-    import json
-
     rows = connection.execute(
         "SELECT position, name, description, input_schema, defer_loading, namespace"
         " FROM thread_dynamic_tools WHERE thread_id = ? ORDER BY position",

@@ -28,8 +28,10 @@ async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | N
         if demo:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollodex-demo-")))
             options = Options(codex_home=folder / ".codex", state_dir=folder / "state")
-            await _start_demo(stack, folder / ".codex", clock)
+            await _make_demo(folder / ".codex", clock)
         services = await stack.enter_async_context(LiveServices(options, clock))
+        if demo:
+            _live_in_demo(stack, folder / ".codex", clock, services)
         app = RollodexApp(
             services, clock, ascii_only=ascii_only, **({} if theme is None else {"theme": theme})
         )
@@ -37,10 +39,15 @@ async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | N
         return app.return_code or 0
 
 
-async def _start_demo(stack: AsyncExitStack, home: Path, clock: Clock) -> None:
-    """Make the demo's home, and begin to live in it."""
-    from store.demo import LiveWriter, demo_home
+async def _make_demo(home: Path, clock: Clock) -> None:
+    from store.demo import demo_home
 
     await asyncio.to_thread(demo_home, home, now_ms=clock.now_ms())
-    writer = asyncio.create_task(LiveWriter(home, clock).run(), name="demo writer")
+
+
+def _live_in_demo(stack: AsyncExitStack, home: Path, clock: Clock, services: LiveServices) -> None:
+    """Have a few threads of the demo go on while it is looked at."""
+    from store.demo import LiveWriter
+
+    writer = asyncio.create_task(LiveWriter(home, clock, sink=services).run(), name="demo writer")
     stack.push_async_callback(end_task, writer)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from store.clock import Clock
     from store.models import DynamicTool, ListedFrom, Thread, ThreadQuery
     from store.opening import Store
+    from store.rollouts.metadata import FullRead
+    from store.rollouts.scan import RolloutFile
     from store.threads import Listing
     from tui.options import Options
     from widgets.transcript_source import TranscriptSource
@@ -159,6 +161,11 @@ class LiveServices:
         if user is not None:
             now_ms = self._clock.now_ms()
             await user.write(lambda c: set_reading_place(c, thread_id, line, now_ms=now_ms))
+
+    async def record_facts(self, file: RolloutFile, read: FullRead) -> None:
+        """Write the row of a rollout that this process writes itself: the demo's."""
+        if self._store is not None:
+            await self._store.threads.record_facts(file, read)
 
     async def look_again(self) -> None:
         """Compare the home with the index now."""

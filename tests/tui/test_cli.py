@@ -85,8 +85,8 @@ def test_threads_as_json_has_every_field(builder: HomeBuilder) -> None:
     wanted = (
         "id rollout_path archived compressed index created_at updated_at cwd title name display_title"
         " first_user_message preview source source_detail parent_thread_id forked_from_id agent_nickname"
-        " agent_role model_provider model reasoning_effort cli_version originator sandbox_policy approval_mode"
-        " tokens_used tokens git size_bytes turns messages bad_lines"
+        " agent_role model_provider model reasoning_effort cli_version originator sandbox_policy"
+        " approval_mode tokens_used tokens git size_bytes turns messages bad_lines"
     )
     assert set(wanted.split()) <= thread.keys()
 
