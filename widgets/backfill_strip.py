@@ -64,13 +64,12 @@ class BackfillStrip(LinesView):
         self._progress: BackfillProgress | None = None
         self._error: StoreError | None = None
         self._now = 0
-        self._checked_at: int | None = None
         self._rates: deque[float] = deque(maxlen=RATES_KEPT)
         self._run: tuple[object, ...] = ()
         self._done = 0
 
-    def show(self, progress: BackfillProgress, now: int, *, checked_at: int | None = None) -> None:
-        """Show where the backfill stands at `now`; at `checked_at` the home was last compared with it."""
+    def show(self, progress: BackfillProgress, now: int) -> None:
+        """Show where the backfill stands at `now`."""
         run = (progress.started_at, progress.step, progress.status)
         if run != self._run:
             self._run, self._done = run, 0
@@ -80,7 +79,6 @@ class BackfillStrip(LinesView):
         if progress.status == "running" and progress.rate is not None:
             self._rates.append(progress.rate)
         self._progress, self._now, self._error = progress, now, None
-        self._checked_at = checked_at
         self.rebuild()
 
     def show_error(self, error: StoreError) -> None:
@@ -168,8 +166,8 @@ class BackfillStrip(LinesView):
         return speed
 
     def _checked(self, progress: BackfillProgress) -> str:
-        if self._checked_at is not None:
-            return f"checked {self._ago(self._checked_at)}"
+        if progress.checked_at is not None:
+            return f"checked {self._ago(progress.checked_at)}"
         return "" if progress.last_success_at is None else f"finished {self._ago(progress.last_success_at)}"
 
     def _ago(self, then: int) -> str:
@@ -233,8 +231,8 @@ class BackfillStrip(LinesView):
             yield "last success", f"{date}{dot}{self._ago(progress.last_success_at)}"
         elif progress.status != "complete":
             yield "last success", "none yet"
-        if self._checked_at is not None:
-            yield "checked", self._ago(self._checked_at)
+        if progress.checked_at is not None:
+            yield "checked", self._ago(progress.checked_at)
 
     def _spark(self) -> str:
         sparks = _ASCII_SPARKS if self._glyphs is ASCII else _SPARKS

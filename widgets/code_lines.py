@@ -45,9 +45,13 @@ def wrapped(text: str, width: int, style: Style, *, longest: int = LONGEST_LINE)
             yield [Segment(f"… {count(left_out)} more characters", style)]
 
 
-def worded(line: str, width: int, style: Style) -> Iterator[Line]:
-    """Wrap one already visible line between its words, with the indent it has."""
-    width = max(1, width)
+def worded(text: str, width: int, style: Style) -> Iterator[Line]:
+    """Wrap each line of an already visible text between its words; indents keep their places."""
+    for line in text.split("\n"):
+        yield from _worded_line(line, max(1, width), style)
+
+
+def _worded_line(line: str, width: int, style: Style) -> Iterator[Line]:
     if cell_len(line) <= width or len(line) > LONGEST_LINE:
         yield from wrapped(line, width, style)
         return

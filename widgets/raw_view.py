@@ -70,7 +70,8 @@ class RawView(LinesView):
 
 def _in_lines(line: str) -> tuple[str, int]:
     """Set one line of JSON, leave anything else as it is, and count the characters cut off."""
-    if len(line) <= LONGEST_PARSED:
+    # Anything else may be a line of JSON that is set already.
+    if line.startswith(("{", "[")) and len(line) <= LONGEST_PARSED:
         with suppress(ValueError, RecursionError):
             line = json.dumps(json.loads(line), ensure_ascii=False, indent=2)
     return visible(line[:MOST_CHARACTERS]), max(0, len(line) - MOST_CHARACTERS)

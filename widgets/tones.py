@@ -40,7 +40,7 @@ TONE_CSS = """
     {widget} > .tone--text {{ color: $foreground; }}
     {widget} > .tone--muted {{ color: $text-muted; }}
     {widget} > .tone--bright {{ color: $foreground; text-style: bold; }}
-    {widget} > .tone--prompt {{ color: $foreground; text-style: bold; background: $boost; }}
+    {widget} > .tone--prompt {{ color: $foreground; text-style: bold; background: $panel; }}
     {widget} > .tone--accent {{ color: $accent; }}
     {widget} > .tone--good {{ color: $text-success; }}
     {widget} > .tone--warn {{ color: $text-warning; }}

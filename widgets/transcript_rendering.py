@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from widgets.code_lines import Line, code_lines, wrapped
+from widgets.code_lines import Line, code_lines, worded, wrapped
 from widgets.diff_lines import diff_lines, is_diff
 from widgets.formatting import count, cut, moment, visible, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
@@ -182,7 +182,6 @@ def _tool(item: TranscriptItem, look: Look, *, folded: bool) -> Iterator[Line]:
         yield [Segment("  " + "─" * min(8, width), tones.muted)]
         lines = diff_lines(output, width, tones) if is_diff(output) else wrapped(output, width, tones.muted)
         yield from _indented(lines)
-    yield []
 
 
 def _call_lines(item: TranscriptItem, width: int, tones: Tones) -> Iterator[Line]:
@@ -223,8 +222,8 @@ def _foldable(item: TranscriptItem, look: Look, *, folded: bool, name: str, what
     elif text.lstrip().startswith(("{", "[")):
         yield from _indented(code_lines(visible(text), "json", look.width - _INDENT, tones))
     else:
-        yield from _indented(wrapped(visible(text).strip("\n"), look.width - _INDENT, tones.muted))
-    yield []
+        width = min(look.width, MEASURE) - _INDENT
+        yield from _indented(worded(visible(text).strip("\n"), width, tones.muted))
 
 
 def _context_name(item: TranscriptItem) -> str:
@@ -257,7 +256,7 @@ def _event(item: TranscriptItem, look: Look, *, folded: bool) -> Iterator[Line]:
     room = width - 9
     yield _spread([Segment(f"{glyph} {cut(words, room)}", tone)], _at(item, look), look)
     if not folded and ("\n" in text or cell_len(words) > room):
-        yield from _indented(wrapped(text, width - _INDENT, tone))
+        yield from _indented(worded(text, width - _INDENT, tone))
 
 
 def _rolled_back(item: TranscriptItem, look: Look) -> Line:

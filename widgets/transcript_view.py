@@ -56,7 +56,7 @@ class TranscriptView(StripView):
         scrollbar-gutter: stable;
         & > .transcript--bar { color: $text-disabled; }
         &:focus > .transcript--bar { color: $accent; }
-        & > .transcript--notice { color: $text-muted; background: $boost; }
+        & > .transcript--notice { color: $text-muted; background: $panel; }
     }
     """
     ALLOW_SELECT = False
