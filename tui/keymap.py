@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from textual.binding import Binding
 
-Pane = Literal["everywhere", "threads", "transcript", "filter", "sheet", "help", "error"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Pane = Literal["everywhere", "threads", "transcript", "backfill", "filter", "sheet", "help", "error"]
 PANES: Final[tuple[Pane, ...]] = get_args(Pane)
 TITLES: Final[dict[Pane, str]] = {
     "everywhere": "Everywhere",
     "threads": "1 Threads",
     "transcript": "2 Transcript",
+    "backfill": "4 Backfill",
     "filter": "Filter box",
     "sheet": "Details and raw lines",
     "help": "Help",
     "error": "When Rollodex cannot start",
 }
+_WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "backfill")
 FOOTER_KEYS: Final = 9
 """The footer never holds more."""
 
@@ -83,8 +88,7 @@ def shown(key: str) -> str:
 
 
 def _move(keys: str, description: str, run: str) -> Action:
-    panes: tuple[Pane, ...] = ("threads", "transcript")
-    return Action(run, tuple(keys.split()), panes, run, description, run, palette=False)
+    return Action(run, tuple(keys.split()), _WORKPLACES, run, description, run, palette=False)
 
 
 def _in(
@@ -104,6 +108,7 @@ def _in(
 ACTIONS: Final[tuple[Action, ...]] = (
     _in("everywhere", "1", "threads", "threads", "Go to Threads", "screen.pane('threads')"),
     _in("everywhere", "2", "transcript", "transcript", "Go to Transcript", "screen.pane('transcript')"),
+    _in("everywhere", "4", "backfill", "backfill", "Go to Backfill", "screen.pane('backfill')"),
     _in("everywhere", "tab", "next", "next pane", "Next pane", "screen.next_pane(1)", 7, palette=False),
     _in(
         "everywhere",
@@ -243,11 +248,22 @@ def _place(action: Action) -> int:
     return action.footer or 0
 
 
+def sections(panes: Sequence[Pane] = PANES) -> list[tuple[str, list[Action]]]:
+    """Return every action once, under the pane that it belongs to; those of several panes come first."""
+    shared = [action for action in ACTIONS if sum(pane in _WORKPLACES for pane in action.panes) > 1]
+    sections = [("Moving", shared)]
+    for pane in panes:
+        own = [action for action in actions(pane) if action not in shared]
+        if own:
+            sections.append((TITLES[pane], own))
+    return sections
+
+
 def readme_table() -> str:
     """Return the key map as a Markdown table."""
     lines = ["| Where | Keys | What |", "|---|---|---|"]
-    for pane in PANES:
-        for action in actions(pane):
+    for title, section in sections():
+        for action in section:
             keys = " ".join(f"`{shown(key)}`" for key in action.keys)
-            lines.append(f"| {TITLES[pane]} | {keys} | {action.description} |")
+            lines.append(f"| {title} | {keys} | {action.description} |")
     return "\n".join(lines) + "\n"

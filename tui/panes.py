@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.message import Message
 
 from tui import keymap
+from widgets.backfill_strip import BackfillStrip
 from widgets.thread_list import ThreadList
 from widgets.transcript_view import TranscriptView
 from widgets.type_ahead import GAP, TypeAhead
@@ -62,6 +63,28 @@ class ThreadsPane(ThreadList, inherit_bindings=False):
         self._held = None
         self._released = key
         self.app.simulate_key(key)
+
+
+class BackfillPane(BackfillStrip, inherit_bindings=False):
+    """How far the reading of the home has come."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("backfill")]
+
+    def action_move(self, rows: int) -> None:
+        """Scroll by some rows."""
+        self.scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: float) -> None:
+        """Scroll by some windows."""
+        self.scroll_relative(y=round(pages * self.scrollable_content_region.height), animate=False)
+
+    def action_first(self) -> None:
+        """Scroll to the beginning."""
+        self.scroll_home(animate=False)
+
+    def action_last(self) -> None:
+        """Scroll to the end."""
+        self.scroll_end(animate=False)
 
 
 class TranscriptPane(TranscriptView, inherit_bindings=False):

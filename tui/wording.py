@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 from widgets.formatting import whole
 
 if TYPE_CHECKING:
+    from store.models import BackfillProgress
     from tui.listing import Listed, View
+    from widgets.glyphs import Glyphs
 
 
 def threads(number: int) -> str:
     """Return "1 thread" or "12,408 threads"."""
     return f"{whole(number)} {'thread' if number == 1 else 'threads'}"
+
+
+def standing(progress: BackfillProgress | None, glyphs: Glyphs) -> str:
+    """Return where the backfill stands, in as little as a tab has room for."""
+    if progress is None or progress.status == "pending":
+        return ""
+    if progress.status == "complete":
+        return glyphs.warning if progress.failed else glyphs.fine
+    return f"{100 * progress.done // max(1, progress.total)}%"
 
 
 def order(view: View) -> str:

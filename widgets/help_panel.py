@@ -40,6 +40,10 @@ class HelpPanel(Widget):
             self._keys_width + 2 + max(len(what) for section in sections for _, what in section.lines)
         )
 
+    def width_for(self, room: int) -> int:
+        """Return the width of as many columns as there is room for."""
+        return self._columns(room) * (self._width + BETWEEN) - BETWEEN
+
     def _columns(self, width: int) -> int:
         return max(1, min(3, (width + BETWEEN) // (self._width + BETWEEN)))
 
@@ -66,11 +70,6 @@ class HelpPanel(Widget):
             line = Content.assemble((keys.rjust(self._keys_width), "$text"), "  " + what)
             lines.append(line.pad_right(self._width - line.cell_length))
         return [*lines, Content(" " * self._width)]
-
-    def get_content_width(self, container: Size, viewport: Size) -> int:
-        """Return the width of as many columns as fit."""
-        columns = self._columns(container.width)
-        return columns * (self._width + BETWEEN) - BETWEEN
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return how many lines the columns take."""

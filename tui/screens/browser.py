@@ -18,7 +18,7 @@ from tui import keymap, wording
 from tui.commands import ActionCommands
 from tui.details import read_details
 from tui.listing import NEXT_ARCHIVED, Listed, View, read_listing
-from tui.panes import ThreadsPane, TranscriptPane
+from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
 from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
@@ -30,10 +30,11 @@ from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
 from widgets.raw_view import RawView
 from widgets.thread_details import Details, ThreadDetails
+from widgets.thread_list import AGES_CHANGE_EVERY
 from widgets.thread_peek import ThreadFacts, ThreadPeek
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from store.clock import Clock
+    from store.models import BackfillProgress
     from tui.keymap import Pane
     from tui.services import Services
     from widgets.transcript_source import TranscriptSource
@@ -75,6 +77,7 @@ class BrowserScreen(Screen[None]):
     reader = getters.query_one(TranscriptPane)
     empty = getters.query_one("#threads > EmptyState", EmptyState)
     threads_frame = getters.query_one("#threads", Vertical)
+    backfill = getters.query_one(BackfillPane)
     transcript_frame = getters.query_one("#transcript", Vertical)
     inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
     inspector_frame = getters.query_one("#inspector", Vertical)
@@ -114,6 +117,16 @@ class BrowserScreen(Screen[None]):
         notices: Sequence[Notice]
 
     @dataclass
+    class BackfillMoved(Message):
+        """The backfill stands elsewhere."""
+
+        progress: BackfillProgress
+
+        def can_replace(self, message: Message) -> bool:
+            """Only where it stands now matters."""
+            return isinstance(message, BrowserScreen.BackfillMoved)
+
+    @dataclass
     class HomeChanged(Message):
         """A listing may have changed."""
 
@@ -136,6 +149,7 @@ class BrowserScreen(Screen[None]):
         self._listed: Listed | None = None
         self._unfolded: list[str] = []
         self._notices: Sequence[Notice] = ()
+        self._progress: BackfillProgress | None = None
         self._failures: dict[str, Notice] = {}
         self._soon: Timer | None = None
         self._resting: Timer | None = None
@@ -158,6 +172,7 @@ class BrowserScreen(Screen[None]):
             with Vertical(id="inspector", classes="pane") as inspector:
                 inspector.border_title = "Details"
                 yield ThreadDetails(glyphs=glyphs)
+        yield BackfillPane(home=self._path(str(self._services.home)), glyphs=glyphs)
         yield ThreadPeek(user_home=user_home, glyphs=glyphs)
         yield KeyBar()
 
@@ -167,14 +182,23 @@ class BrowserScreen(Screen[None]):
         self._say_where()
         self._name_transcript(None)
         self.set_timer(QUIET, self._say_reading)
+        self.set_interval(AGES_CHANGE_EVERY, self._show_backfill)
 
     def begin(self) -> None:
         """Read and follow: the store is open."""
         self._list()
-        self._follow_changes()
-        self._follow_notices()
+        for follow in self._streams.values():
+            follow()
 
     # Reading
+
+    @property
+    def _streams(self) -> dict[str, Callable[[], object]]:
+        return {
+            "changes": self._follow_changes,
+            "notices": self._follow_notices,
+            "backfill": self._follow_backfill,
+        }
 
     def _list(self) -> None:
         if self._soon is not None:
@@ -206,6 +230,11 @@ class BrowserScreen(Screen[None]):
     async def _follow_notices(self) -> None:
         async for notices in self._services.notices():
             self.post_message(self.NoticesChanged(notices))
+
+    @work(exclusive=True, group="backfill", exit_on_error=False, description="Following the backfill")
+    async def _follow_backfill(self) -> None:
+        async for progress in self._services.backfill():
+            self.post_message(self.BackfillMoved(progress))
 
     @work(exclusive=True, group="refresh", exit_on_error=False, description="Looking at the home again")
     async def _look_again(self) -> None:
@@ -280,6 +309,11 @@ class BrowserScreen(Screen[None]):
         """List again soon, and not more often than is calm."""
         if self._soon is None:
             self._list_in(CALM)
+
+    def on_browser_screen_backfill_moved(self, message: BackfillMoved) -> None:
+        """Show where the backfill stands."""
+        self._progress = message.progress
+        self._show_backfill()
 
     def on_browser_screen_notices_changed(self, message: NoticesChanged) -> None:
         """Show what the services have to say."""
@@ -404,7 +438,7 @@ class BrowserScreen(Screen[None]):
 
     @property
     def _panes(self) -> dict[Pane, Widget]:
-        return {"threads": self.thread_list, "transcript": self.reader}
+        return {"threads": self.thread_list, "transcript": self.reader, "backfill": self.backfill}
 
     def _look(self, view: View) -> None:
         self._view = view
@@ -428,6 +462,11 @@ class BrowserScreen(Screen[None]):
         self.transcript_frame.border_title = Content(f" {self._glyphs.dot} ").join(title)
         self.facts.show(thread)
 
+    def _show_backfill(self) -> None:
+        if self._progress is not None:
+            self.backfill.show(self._progress, self._clock.now_ms())
+            self._show_tabs()
+
     def _show_notices(self) -> None:
         self.notice_bar.show([*self._failures.values(), *self._notices])
 
@@ -439,9 +478,14 @@ class BrowserScreen(Screen[None]):
 
     def _show_tabs(self) -> None:
         total = whole(self._listed.total) if self._listed else ""
-        self.tabs.show(
-            (Tab("threads", "1", "Threads", total), Tab("transcript", "2", "Transcript")), self._pane
+        thread = self.reader.thread
+        turns = whole(thread.turns) if thread and thread.turns else ""
+        tabs = (
+            Tab("threads", "1", "Threads", total),
+            Tab("transcript", "2", "Transcript", turns),
+            Tab("backfill", "4", "Backfill", wording.standing(self._progress, self._glyphs)),
         )
+        self.tabs.show(tabs, self._pane)
 
     def _path(self, path: str) -> str:
         return shorten_path(path, 40, self._services.user_home)
@@ -516,7 +560,7 @@ class BrowserScreen(Screen[None]):
     def action_refresh_home(self) -> None:
         """Look at the home again."""
         self._look_again()
-        for group, follow in (("changes", self._follow_changes), ("notices", self._follow_notices)):
+        for group, follow in self._streams.items():
             if self._failures.pop(group, None):
                 follow()
         self._list()

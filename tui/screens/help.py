@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
@@ -11,8 +11,14 @@ from tui import keymap
 from widgets.help_panel import HelpPanel, Section
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
+
+    from tui.keymap import Pane
+
+
+SHOWN: Final[tuple[Pane, ...]] = ("everywhere", "threads", "filter", "transcript", "backfill", "sheet")
 
 
 class HelpScreen(ModalScreen[None]):
@@ -28,14 +34,16 @@ class HelpScreen(ModalScreen[None]):
             box.border_subtitle = "esc closes"
             yield HelpPanel(
                 [
-                    Section(
-                        keymap.TITLES[pane],
-                        tuple((action.shown_keys, action.description) for action in keymap.actions(pane)),
-                    )
-                    for pane in keymap.PANES
-                    if pane not in ("help", "error")
+                    Section(title, tuple((action.shown_keys, action.description) for action in actions))
+                    for title, actions in keymap.sections(SHOWN)
                 ]
             )
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Make the box as wide as the columns that fit."""
+        box = self.query_one(VerticalScroll)
+        around = box.gutter.width + box.scrollbar_size_vertical
+        box.styles.width = self.query_one(HelpPanel).width_for(event.size.width - around) + around
 
     def action_close_one(self) -> None:
         """Close the help."""
