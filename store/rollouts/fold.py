@@ -13,6 +13,7 @@ from store.rollouts import settings
 from store.rollouts.facts import Problem, RolloutFacts
 from store.rollouts.forks import TURN_BEGINS, InheritedPrefix
 from store.rollouts.items import (
+    KNOWN_TYPES,
     GoalUpdated,
     ItemCompleted,
     Message,
@@ -24,7 +25,6 @@ from store.rollouts.items import (
     UserMessage,
     completed_item_type,
     is_injected,
-    is_known,
     read_payload,
     text_of,
 )
@@ -51,11 +51,6 @@ if TYPE_CHECKING:
 KEPT_PROBLEMS: Final = 20
 
 _VERSION: Final = 1
-# Days to 28 are in every month, so that a stamp of this form is a time without asking.
-_SURE_STAMP = re.compile(
-    rb'\{"timestamp":"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])'
-    rb'T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z"'
-)
 _USAGE_TOLD = re.compile(rb'[^\\]{0,200}"payload":\{"type":"token_count","info":\{"total_token_usage":\{')
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _INJECTED_KINDS: Final = frozenset({"user_instructions", "environment_context"})
@@ -84,7 +79,7 @@ class Fold:
         self._problem_count = 0
         self._context_line: bytes | None = None
         self._usage_line: bytes | None = None
-        self._stamped_line: bytes | None = None
+        self._last_line: bytes | None = None
 
     @property
     def has_prompt(self) -> bool:
@@ -93,44 +88,87 @@ class Fold:
 
     def add(self, line: RawLine, name_id: str | None = None) -> None:
         """Take the next line, whatever it is. `name_id` is the thread's id as the file's name has it."""
-        self.next_line = line.number + 1
-        if line.too_long:
-            size = (line.end - line.start) >> 20
-            self._bad("long_line", line, f"a line of {size} MiB, longer than is read")
+        number, start, end, data, finished, too_long = line
+        self.next_line = number + 1
+        if too_long:
+            self._bad("long_line", line, f"a line of {(end - start) >> 20} MiB, longer than is read")
             return
-        if not line.data or line.data.isspace():
+        if not data or data.isspace():
             return
-        kind = verify(line.data)
+        kind = verify(data)
         if isinstance(kind, BadLine):
-            self._bad("bad_line" if line.finished else "unfinished_line", line, kind.reason)
+            self._bad("bad_line" if finished else "unfinished_line", line, kind.reason)
             return
-        inherited = self._inherited.active and self._inherited.feed(line.data, kind)
-        if _SURE_STAMP.match(line.data):
-            self._stamped_line = line.data
-        else:
-            self.take_stamp(line.data)
-        self.take(line.data, kind, inherited=inherited, name_id=name_id)
-        if not is_known(kind):
+        inherited = self._inherited.active and self._inherited.feed(data, kind)
+        self._last_line = data
+        if (handler := _HANDLERS.get(kind)) is not None:
+            handler(self, data, inherited)
+        elif kind == _META:
+            self.take_meta(data, name_id)
+        elif kind not in KNOWN_TYPES:
             self._unknown_records += 1
 
-    def take(self, line: bytes, kind: LineType, *, inherited: bool, name_id: str | None) -> None:
-        """Apply one line of a known type, whose counts are not the thread's own when it is `inherited`."""
-        if kind[0] == SESSION_META:
-            self._take_meta(line, name_id)
-        elif kind[0] == TURN_CONTEXT:
-            self._context_line = line
-            if "cwd" not in self._values and (context := read_payload(TurnContext, line)) and context.cwd:
-                self._values["cwd"] = context.cwd
-        elif (handler := _HANDLERS.get(kind)) is not None:
-            handler(self, line, inherited)
+    def take_head(self, line: bytes, kind: LineType, name_id: str | None) -> None:
+        """Apply one line from the beginning of a rollout of which not all is read: counts nothing."""
+        self.next_line += 1
+        if kind == _META:
+            self.take_meta(line, name_id)
+        elif kind in _OPENING:
+            _HANDLERS[kind](self, line, True)
 
-    def take_stamp(self, line: bytes) -> bool:
-        """Take a line's own time as the newest; whether it has one."""
-        at = stamp(line)
-        if at is None:
+    def take_meta(self, line: bytes, name_id: str | None) -> None:
+        """The first one is the thread's; a later one of the same thread says its memory mode (0.130)."""
+        meta = read_payload(SessionMeta, line)
+        if meta is None or not meta.id:
+            return
+        if self._thread_id is None:
+            if self.next_line > 1 and name_id is not None and meta.id != name_id:
+                return
+            self._thread_id = meta.id
+            told = settings.from_session_meta(meta)
+            self._values.update({key: value for key, value in told.items() if value is not None})
+            self._tools = settings.flat_tools(meta.dynamic_tools or ())
+        elif meta.id == self._thread_id and meta.memory_mode is not None:
+            self._values["memory_mode"] = meta.memory_mode
+
+    def take_time(self, line: bytes) -> bool:
+        """Apply when the last good line was written; whether it is a good line."""
+        if isinstance(verify(line), BadLine):
             return False
-        self._stamped_line = None
-        self._values["updated_at"] = at
+        self._last_line = line
+        return True
+
+    @property
+    def cwd(self) -> str | None:
+        """The thread's folder, as far as it is known."""
+        return self._values.get("cwd")
+
+    def forget_cwd(self) -> None:
+        """What is known of the thread's folder is no longer sure."""
+        self._values.pop("cwd", None)
+
+    def take_context(self, line: bytes) -> TurnContext | None:
+        """Apply a turn's settings, if the line holds any."""
+        context = read_payload(TurnContext, line)
+        if context is not None:
+            self._values.update(settings.from_turn_context(context))
+        return context
+
+    def take_settings(self, line: bytes) -> bool:
+        """Apply a change of settings that follows everything taken before; whether the line holds one."""
+        applied = read_payload(ThreadSettingsApplied, line)
+        if applied is None or applied.thread_settings is None:
+            return False
+        self._settle()
+        self._values.update(settings.from_thread_settings(applied.thread_settings))
+        return True
+
+    def take_usage(self, line: bytes) -> bool:
+        """Apply the last token count; whether the line holds one."""
+        count = read_payload(TokenCount, line)
+        if count is None or count.info is None or count.info.total_token_usage is None:
+            return False
+        self._values.update(settings.from_token_usage(count.info.total_token_usage))
         return True
 
     def damaged(self, reason: str, offset: int) -> None:
@@ -190,7 +228,7 @@ class Fold:
             "thread_id": self._thread_id,
             "values": self._values,
             "tools": self._tools,
-            "inherited": asdict(self._inherited),
+            "inherited": self._inherited.state(),
             "turns": self._turns,
             "turn_open": self._turn_open,
             "messages_before_turns": self._messages_before_turns,
@@ -212,7 +250,7 @@ class Fold:
         fold._thread_id = kept["thread_id"]
         fold._values = kept["values"]
         fold._tools = kept["tools"]
-        fold._inherited = InheritedPrefix(**kept["inherited"])
+        fold._inherited = InheritedPrefix(*kept["inherited"])
         fold._turns = kept["turns"]
         fold._turn_open = kept["turn_open"]
         fold._messages_before_turns = kept["messages_before_turns"]
@@ -224,14 +262,14 @@ class Fold:
 
     def _settle(self) -> None:
         """Decode the lines that were kept for being the last of their type."""
-        if self._stamped_line is not None:
-            self.take_stamp(self._stamped_line)
+        if self._last_line is not None:
+            self._values["updated_at"] = stamp(self._last_line)
+            self._last_line = None
         if self._context_line is not None:
-            if (context := read_payload(TurnContext, self._context_line)) is not None:
-                self._values.update(settings.from_turn_context(context))
+            self.take_context(self._context_line)
             self._context_line = None
         if self._usage_line is not None:
-            self._take_usage(self._usage_line)
+            self.take_usage(self._usage_line)
             self._usage_line = None
 
     def _bad(self, kind: ProblemKind, line: RawLine, reason: str) -> None:
@@ -242,21 +280,6 @@ class Fold:
         self._problem_count += 1
         if len(self._problems) < KEPT_PROBLEMS:
             self._problems.append(problem)
-
-    def _take_meta(self, line: bytes, name_id: str | None) -> None:
-        """The first one is the thread's; a later one of the same thread says its memory mode (0.130)."""
-        meta = read_payload(SessionMeta, line)
-        if meta is None or not meta.id:
-            return
-        if self._thread_id is None:
-            if self.next_line > 1 and name_id is not None and meta.id != name_id:
-                return
-            self._thread_id = meta.id
-            told = settings.from_session_meta(meta)
-            self._values.update({key: value for key, value in told.items() if value is not None})
-            self._tools = settings.flat_tools(meta.dynamic_tools or ())
-        elif meta.id == self._thread_id and meta.memory_mode is not None:
-            self._values["memory_mode"] = meta.memory_mode
 
     def _take_prompt(self, text: str, *, images: bool, inherited: bool) -> None:
         request = settings.request_of(text)
@@ -334,15 +357,13 @@ class Fold:
     def _on_token_count(self, line: bytes, inherited: bool) -> None:
         if _USAGE_TOLD.match(line):
             self._usage_line = line
-        elif self._take_usage(line):
+        elif self.take_usage(line):
             self._usage_line = None
 
-    def _take_usage(self, line: bytes) -> bool:
-        count = read_payload(TokenCount, line)
-        if count is None or count.info is None or count.info.total_token_usage is None:
-            return False
-        self._values.update(settings.from_token_usage(count.info.total_token_usage))
-        return True
+    def _on_turn_context(self, line: bytes, inherited: bool) -> None:
+        self._context_line = line
+        if "cwd" not in self._values and (context := read_payload(TurnContext, line)) and context.cwd:
+            self._values["cwd"] = context.cwd
 
     def _on_goal_updated(self, line: bytes, inherited: bool) -> None:
         update = read_payload(GoalUpdated, line)
@@ -352,13 +373,12 @@ class Fold:
             self._values.setdefault("preview", objective)
 
     def _on_settings_applied(self, line: bytes, inherited: bool) -> None:
-        self._settle()
-        applied = read_payload(ThreadSettingsApplied, line)
-        if applied is not None and applied.thread_settings is not None:
-            self._values.update(settings.from_thread_settings(applied.thread_settings))
+        self.take_settings(line)
 
 
+_META: Final[LineType] = (SESSION_META, None)
 _HANDLERS: Final[dict[LineType, Callable[[Fold, bytes, bool], None]]] = {
+    (TURN_CONTEXT, None): Fold._on_turn_context,
     (EVENT_MSG, "user_message"): Fold._on_user_message,
     (EVENT_MSG, "agent_message"): Fold._on_agent_message,
     (EVENT_MSG, "item_completed"): Fold._on_item_completed,
@@ -370,3 +390,11 @@ _HANDLERS: Final[dict[LineType, Callable[[Fold, bytes, bool], None]]] = {
     (EVENT_MSG, "thread_goal_updated"): Fold._on_goal_updated,
     (EVENT_MSG, "thread_settings_applied"): Fold._on_settings_applied,
 }
+_OPENING: Final[frozenset[LineType]] = frozenset(
+    {
+        (EVENT_MSG, "user_message"),
+        (EVENT_MSG, "item_completed"),
+        (EVENT_MSG, "thread_goal_updated"),
+        (RESPONSE_ITEM, "message"),
+    }
+)

@@ -28,7 +28,7 @@ class InheritedPrefix:
     first gap of `BURST_GAP_MS` between two of them ends it. So a fork whose first turn is asked for within
     10 ms of the copying has that prompt counted as inherited.
 
-    All fields are plain values, so that the state can be kept and gone on from.
+    All fields are plain values: `InheritedPrefix(*prefix.state())` goes on where `prefix` is.
     """
 
     active: bool = True
@@ -62,6 +62,10 @@ class InheritedPrefix:
             return False
         self.last_ms = at
         return True
+
+    def state(self) -> list[bool | int | str | None]:
+        """The fields, in order."""
+        return [getattr(self, name) for name in self.__slots__]
 
     def _open(self, line: bytes, kind: LineType) -> None:
         self.opened = True

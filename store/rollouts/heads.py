@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from store.rollouts.fold import Fold
-from store.rollouts.items import ThreadSettingsApplied, TokenCount, TurnContext, read_payload
-from store.rollouts.lines import (
-    EVENT_MSG,
-    RESPONSE_ITEM,
-    SESSION_META,
-    TURN_CONTEXT,
-    BadLine,
-    classify,
-    verify,
-)
+from store.rollouts.lines import EVENT_MSG, TURN_CONTEXT, classify, has_ordinal
 from store.rollouts.source import open_decoded, open_regular, unreadable
 
 if TYPE_CHECKING:
@@ -36,17 +27,10 @@ TAIL_WINDOWS: Final = (16 << 10, 64 << 10, 256 << 10, 1 << 20)
 COMPRESSED_LIMIT: Final = 8 << 20
 """The tail of a compressed file that holds more than this is left to the full read."""
 
-_HEAD_TYPES: Final = frozenset(
-    {
-        (EVENT_MSG, "user_message"),
-        (EVENT_MSG, "item_completed"),
-        (EVENT_MSG, "thread_goal_updated"),
-        (RESPONSE_ITEM, "message"),
-    }
-)
-_CONTEXT: Final[LineType] = (TURN_CONTEXT, None)
+
 _USAGE: Final[LineType] = (EVENT_MSG, "token_count")
-_SETTINGS: Final[LineType] = (EVENT_MSG, "thread_settings_applied")
+_CONTEXT: Final[LineType] = (TURN_CONTEXT, None)
+_CHANGE: Final[LineType] = (EVENT_MSG, "thread_settings_applied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,120 +85,81 @@ def _read_compressed(home: Path, file: RolloutFile) -> HeadRead:
 
 def _read_ends(file: RolloutFile, window: _Window, size: int | None) -> RolloutFacts:
     fold = Fold()
-    head = _read_head(fold, file.thread_id, window)
+    _read_head(fold, file.thread_id, window)
     if size is not None:
-        _read_tail(fold, window, size, head)
+        _read_tail(fold, window, size)
     return fold.facts(file, whole=False)
 
 
-def _read_head(fold: Fold, name_id: str | None, window: _Window) -> bytes:
-    """Take the session's own line and what comes before and with the first prompt; the bytes read."""
+def _read_head(fold: Fold, name_id: str | None, window: _Window) -> None:
+    """Take the lines up to the first prompt."""
     head = b""
     place = 0
     for size in HEAD_WINDOWS:
-        more = window(len(head), size - len(head))
-        head += more
-        while (end := head.find(b"\n", place)) >= 0 or (end := _whole_rest(head, place, size)) > 0:
+        head += window(len(head), size - len(head))
+        ended = len(head) < size
+        while place < len(head):
+            end = head.find(b"\n", place)
+            if end < 0:
+                if not ended:
+                    break
+                end = len(head)
             line = head[place:end]
             place = end + 1
-            fold.next_line += 1
-            kind = classify(line)
-            if kind is not None and (kind in _HEAD_TYPES or kind[0] == SESSION_META):
-                fold.take(line, kind, inherited=True, name_id=name_id)
+            if (kind := classify(line)) is not None:
+                fold.take_head(line, kind, name_id)
                 if fold.has_prompt:
-                    return head
-        if len(head) < size:
-            break
-    return head
+                    return
+        if ended:
+            return
 
 
-def _whole_rest(head: bytes, place: int, size: int) -> int:
-    """The end of a last line that has no newline, when the file ends within the window."""
-    return len(head) if len(head) < size and place < len(head) else -1
+def _read_tail(fold: Fold, window: _Window, size: int) -> None:
+    """Take the last good line's time, the last token count and the last settings, walking back from the end.
+
+    In a paginated rollout a turn in another folder means that the thread's own was changed before it (0.169):
+    then that change is looked for as well, and without it the thread's folder is not known.
+    """
+    timed = counted = settled = False
+    changed: bytes | None = None  # settings that were changed after the last turn began
+    moved: bytes | None = None  # the last turn, when it ran in another folder than the thread's
+    for line in _lines_back(window, size):
+        if not timed:
+            timed = fold.take_time(line)
+        kind = classify(line)
+        if kind == _USAGE:
+            counted = counted or fold.take_usage(line)
+        elif kind == _CHANGE:
+            if moved is not None and fold.take_settings(line):
+                fold.take_context(moved)
+                moved = None
+            changed = changed or line
+        elif kind == _CONTEXT and not settled and (context := fold.take_context(line)) is not None:
+            settled = True
+            if changed is not None:
+                fold.take_settings(changed)
+            elif has_ordinal(line) and context.cwd != fold.cwd:
+                moved = line
+        if timed and counted and settled and moved is None:
+            return
+    if moved is not None:
+        fold.forget_cwd()
 
 
-def _read_tail(fold: Fold, window: _Window, size: int, head: bytes) -> None:
+def _lines_back(window: _Window, size: int) -> Iterator[bytes]:
+    """The lines of the last MiB, the last one first; a line that begins before it is left out."""
+    start, rest = size, b""
     for length in TAIL_WINDOWS:
-        start = max(size - length, 0)
-        tail = head[start:size] if len(head) >= size else window(start, size - start)
-        found = _search(tail, whole=start == 0)
-        if found.complete or start == 0:
-            break
-    found.give_to(fold)
-
-
-class _Found:
-    """What a tail holds of what is looked for; each None when it holds none."""
-
-    def __init__(self) -> None:
-        self.stamped: bytes | None = None
-        self.usage: bytes | None = None
-        self.context: bytes | None = None
-        self.settings: bytes | None = None
-        self.settings_last = False
-
-    @property
-    def complete(self) -> bool:
-        return self.stamped is not None and self.usage is not None and self.context is not None
-
-    def give_to(self, fold: Fold) -> None:
-        order = [(self.settings, _SETTINGS), (self.context, _CONTEXT)]
-        if self.settings_last:
-            order.reverse()
-        for line, kind in (*order, (self.usage, _USAGE)):
-            if line is not None:
-                fold.take(line, kind, inherited=True, name_id=None)
-        if self.stamped is not None:
-            fold.take_stamp(self.stamped)
-
-
-def _search(tail: bytes, *, whole: bool) -> _Found:
-    found = _Found()
-    found.stamped = next((line for _, line in _lines_back(tail, whole=whole) if _is_good(line)), None)
-    for _, line in _lines_with(tail, b'"token_count"', whole=whole):
-        if classify(line) == _USAGE and _has_usage(line):
-            found.usage = line
-            break
-    context_place = -1
-    for place, line in _lines_with(tail, b'"turn_context"', whole=whole):
-        if classify(line) == _CONTEXT and read_payload(TurnContext, line) is not None:
-            found.context, context_place = line, place
-            break
-    for place, line in _lines_with(tail, b'"thread_settings_applied"', whole=whole):
-        if classify(line) == _SETTINGS and read_payload(ThreadSettingsApplied, line) is not None:
-            found.settings, found.settings_last = line, place > context_place
-            break
-    return found
-
-
-def _is_good(line: bytes) -> bool:
-    return not isinstance(verify(line), BadLine) and Fold().take_stamp(line)
-
-
-def _has_usage(line: bytes) -> bool:
-    count = read_payload(TokenCount, line)
-    return count is not None and count.info is not None and count.info.total_token_usage is not None
-
-
-def _lines_back(tail: bytes, *, whole: bool) -> Iterator[tuple[int, bytes]]:
-    """The lines of `tail`, last to first; without the first when it may be the end of a longer one."""
-    end = len(tail)
-    while end > 0:
-        start = tail.rfind(b"\n", 0, end) + 1
-        if start == 0 and not whole:
+        before = max(size - length, 0)
+        data = window(before, start - before) + rest
+        start = before
+        end = len(data)
+        while (newline := data.rfind(b"\n", 0, end)) >= 0:
+            if newline + 1 < end:
+                yield data[newline + 1 : end]
+            end = newline
+        rest = data[:end]
+        if start == 0:
+            if rest:
+                yield rest
             return
-        if start < end:
-            yield start, tail[start:end]
-        end = start - 1
-
-
-def _lines_with(tail: bytes, word: bytes, *, whole: bool) -> Iterator[tuple[int, bytes]]:
-    """Those of them that hold `word`."""
-    end = len(tail)
-    while (place := tail.rfind(word, 0, end)) >= 0:
-        start = tail.rfind(b"\n", 0, place) + 1
-        if start == 0 and not whole:
-            return
-        stop = tail.find(b"\n", place)
-        yield start, tail[start : stop if stop >= 0 else len(tail)]
-        end = start

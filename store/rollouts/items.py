@@ -7,6 +7,7 @@ Field names and their versions: Codex's protocol crate, 0.36 to 0.169.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -190,13 +191,18 @@ class _Enveloped(BaseModel, Generic[P]):
 def read_payload(model: type[P], line: bytes) -> P | None:
     """The payload of an enveloped line, or the whole of a bare one; None when it is not a JSON object."""
     try:
-        return _Enveloped[model].model_validate_json(line).payload  # type: ignore[valid-type]  # a runtime type
+        payload: P = _enveloped(model).model_validate_json(line).payload
     except ValidationError:
-        pass
-    try:
-        return model.model_validate_json(line)
-    except ValidationError:
-        return None
+        try:
+            return model.model_validate_json(line)
+        except ValidationError:
+            return None
+    return payload
+
+
+@cache
+def _enveloped(model: type[P]) -> type[_Enveloped[P]]:
+    return _Enveloped[model]  # type: ignore[valid-type]  # a type that is known when this runs
 
 
 def completed_item_type(line: bytes) -> str | None:
@@ -221,16 +227,6 @@ def text_of(content: list[ContentPart | None] | None) -> str:
 def is_injected(text: str) -> bool:
     """Whether Codex wrote a user-role item in the user's name (its tags, or the project's AGENTS.md)."""
     return text.startswith(("<", "# AGENTS.md"))
-
-
-def is_known(kind: LineType) -> bool:
-    """Whether a record of this type was ever seen in a rollout or named in Codex's source up to 0.169."""
-    name, subtype = kind
-    if name == RESPONSE_ITEM:
-        return subtype in _RESPONSE_ITEMS
-    if name == EVENT_MSG:
-        return subtype in _EVENTS
-    return name in _RECORDS
 
 
 _COMPLETED = re.compile(
@@ -342,3 +338,12 @@ _EVENTS: Final = frozenset(
         "web_search_end",
     }
 )
+
+KNOWN_TYPES: Final[frozenset[LineType]] = frozenset(
+    {
+        *((name, None) for name in _RECORDS),
+        *((RESPONSE_ITEM, name) for name in _RESPONSE_ITEMS),
+        *((EVENT_MSG, name) for name in _EVENTS),
+    }
+)
+"""Types of record that were seen in a rollout, or that Codex's source up to 0.169 names."""
