@@ -42,6 +42,7 @@ from store.rollouts.lines import (
     verify,
 )
 from store.rollouts.scan import RolloutFile, created_ms_in_name
+from store.rollouts.turns import OwnTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,11 +69,7 @@ class Fold:
         self._values: dict[str, Any] = {}
         self._tools: list[dict[str, Any]] = []
         self._inherited = InheritedPrefix()
-        self._turns: list[
-            int
-        ] = []  # of each own turn: twice its messages, plus one when a person spoke in it
-        self._turn_open = False
-        self._messages_before_turns = 0
+        self._own = OwnTurns()
         self._bad_lines = 0
         self._unknown_records = 0
         self._problems: list[Problem] = []
@@ -210,8 +207,8 @@ class Fold:
         return RolloutFacts(
             thread_id=thread_id,
             **values,
-            turns=len(self._turns) if whole else None,
-            messages=self._messages_before_turns + sum(turn >> 1 for turn in self._turns) if whole else None,
+            turns=self._own.turns if whole else None,
+            messages=self._own.messages if whole else None,
             bad_lines=self._bad_lines if whole else None,
             unknown_records=self._unknown_records if whole else None,
             tools=tuple(DynamicTool(position=i, **tool) for i, tool in enumerate(self._tools)),
@@ -229,9 +226,7 @@ class Fold:
             "values": self._values,
             "tools": self._tools,
             "inherited": self._inherited.state(),
-            "turns": self._turns,
-            "turn_open": self._turn_open,
-            "messages_before_turns": self._messages_before_turns,
+            "own": [self._own.standing, self._own.begun, self._own.before],
             "bad_lines": self._bad_lines,
             "unknown_records": self._unknown_records,
             "problems": [asdict(problem) for problem in self._problems],
@@ -251,9 +246,7 @@ class Fold:
         fold._values = kept["values"]
         fold._tools = kept["tools"]
         fold._inherited = InheritedPrefix(*kept["inherited"])
-        fold._turns = kept["turns"]
-        fold._turn_open = kept["turn_open"]
-        fold._messages_before_turns = kept["messages_before_turns"]
+        fold._own = OwnTurns(*kept["own"])
         fold._bad_lines = kept["bad_lines"]
         fold._unknown_records = kept["unknown_records"]
         fold._problems = [Problem(**problem) for problem in kept["problems"]]
@@ -289,19 +282,12 @@ class Fold:
             self._values.setdefault("preview", shown)
         if request:
             self._values.setdefault("title", request)
-        if inherited:
-            return
-        if not self._turn_open:
-            self._turns.append(0)
-        self._turns[-1] = (self._turns[-1] + 2) | 1
+        if not inherited:
+            self._own.prompt()
 
     def _take_answer(self, *, inherited: bool) -> None:
-        if inherited:
-            return
-        if self._turns:
-            self._turns[-1] += 2
-        else:
-            self._messages_before_turns += 1
+        if not inherited:
+            self._own.answer()
 
     def _on_user_message(self, line: bytes, inherited: bool) -> None:
         message = read_payload(UserMessage, line)
@@ -340,19 +326,14 @@ class Fold:
 
     def _on_turn_begun(self, line: bytes, inherited: bool) -> None:
         if not inherited:
-            self._turns.append(0)
-            self._turn_open = True
+            self._own.begin()
 
     def _on_turn_ended(self, line: bytes, inherited: bool) -> None:
-        self._turn_open = False
+        self._own.end()
 
     def _on_rolled_back(self, line: bytes, inherited: bool) -> None:
-        """The last turns that a person spoke in go, with whatever turns came after them."""
-        rolled_back = read_payload(RolledBack, line)
-        left = 0 if inherited or rolled_back is None else rolled_back.num_turns or 0
-        while left > 0 and self._turns:
-            left -= self._turns.pop() & 1
-            self._turn_open = False
+        if not inherited and (rolled_back := read_payload(RolledBack, line)) is not None:
+            self._own.roll_back(rolled_back.num_turns or 0)
 
     def _on_token_count(self, line: bytes, inherited: bool) -> None:
         if _USAGE_TOLD.match(line):
