@@ -56,6 +56,7 @@ def assemble(parts: Sequence[Part], standing: Standing) -> TranscriptItem:
         arguments=_first(said.arguments for said in sorted(saids, key=_call_first)),
         output=_output(saids),
         exit_code=_first(said.exit_code for said in sorted(saids, key=_event_first)),
+        duration_ms=_first(said.duration_ms for said in sorted(saids, key=_event_first)),
         failed=standing.failed,
         injected=kind == "context"
         and (any(said.injected for said in saids) or opening.said.kind == "message"),

@@ -18,7 +18,7 @@ MAX_SPOOL: Final = 4 << 30
 """Of a compressed rollout no more is unpacked than this, in bytes."""
 
 _IN_MEMORY: Final = 8 << 20
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 17  # what is lost before a damaged place, too: zstd tells of it a whole read late
 
 
 class Content(Protocol):

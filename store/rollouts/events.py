@@ -127,7 +127,10 @@ CONTEXT_LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
 }
 """Top-level types that hold settings (CODEX_HOME §1.3)."""
 
-EVENT_LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {"token_usage_record": _usage_record}
+EVENT_LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
+    "token_usage_record": _usage_record,
+    "state": _words("state"),  # the form without envelope (Codex up to 0.2x)
+}
 """Top-level types that are neither dialogue nor settings."""
 
 EVENTS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {

@@ -30,6 +30,7 @@ class Said:
     arguments: str | None = None
     output: str | None = None
     exit_code: int | None = None
+    duration_ms: int | None = None
     failed: bool | None = None
     injected: bool = False
     call_id: str | None = None

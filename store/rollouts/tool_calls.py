@@ -13,6 +13,7 @@ from store.rollouts.tool_text import (
     compact_json,
     content_text,
     list_of,
+    milliseconds_of,
     object_of,
     read_output,
     search_text,
@@ -172,6 +173,7 @@ def _with_output(
         tool=tool,
         output=output.text,
         exit_code=output.exit_code,
+        duration_ms=output.duration_ms,
         failed=failed or output.failed,
         call_id=call_id,
     )
@@ -238,6 +240,7 @@ def _about_call(fields: Mapping[str, Any], label: str, call_id: str, name: str) 
         text=text,
         output=output,
         exit_code=whole_number(fields.get("exit_code")),
+        duration_ms=milliseconds_of(fields.get("duration")) or milliseconds_of(fields.get("duration_ms"), 1),
         failed=failed if said_failed is None else said_failed,
         call_id=call_id,
         keys=_search_keys(text) if name == "web_search" else (),

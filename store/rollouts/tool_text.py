@@ -25,6 +25,7 @@ _HEADER_LINE = re.compile(
     r"Process exited with code|Process running with session ID)\b[^\n]*\n"
 )
 _EXIT_CODE = re.compile(r"(?:Exit code:|Process exited with code) (-?\d{1,10})\b")
+_WALL_TIME = re.compile(r"Wall time: (\d{1,7}(?:\.\d{1,9})?) seconds")
 _RUNNING = re.compile(r"Process running with session ID[^\n]*\n")
 _FAILED_OUTPUT = re.compile(
     r"(?:exec_command|write_stdin|apply_patch verification|shell|view_image) failed"
@@ -43,6 +44,7 @@ class ToolOutput:
     text: str
     exit_code: int | None = None
     failed: bool | None = None
+    duration_ms: int | None = None
 
 
 def compact_json(value: Any) -> str:
@@ -68,6 +70,15 @@ def list_of(value: Any) -> list[Any]:
 def whole_number(value: Any) -> int | None:
     """`value` if it is a whole number (a JSON boolean is none)."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def milliseconds_of(value: Any, unit_ms: float = 1000.0) -> int | None:
+    """A duration in milliseconds: a number of units, or `{"secs", "nanos"}`."""
+    if isinstance(value, dict):
+        seconds, nanos = whole_number(value.get("secs")), whole_number(value.get("nanos"))
+        return None if seconds is None else milliseconds_of(seconds + (nanos or 0) / 1e9)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return round(value * unit_ms) if is_number else None
 
 
 def content_text(content: Any) -> str | None:
@@ -195,7 +206,9 @@ def read_output(output: Any) -> ToolOutput | None:
         success = output.get("success")
         inner = read_output(output.get("content"))
         failed = (not success) if isinstance(success, bool) else None
-        return None if inner is None else ToolOutput(inner.text, inner.exit_code, failed or inner.failed)
+        if inner is None:
+            return None
+        return ToolOutput(inner.text, inner.exit_code, failed or inner.failed, inner.duration_ms)
     text = content_text(output)
     if text is None:
         return None
@@ -204,45 +217,44 @@ def read_output(output: Any) -> ToolOutput | None:
 
 def _unwrap(text: str) -> ToolOutput:
     exit_code: int | None = None
+    duration: int | None = None
     for _ in range(3):
-        if text.startswith('{"output":'):
-            inner = _json_output(text)
-            if inner is None:
-                break
-            text, code = inner
-            exit_code = code if code is not None else exit_code
+        inner = _json_output(text) if text.startswith('{"output":') else _without_header(text)
+        if inner is None:
             break
-        headed = _without_header(text)
-        if headed is None:
-            break
-        text, code = headed
-        exit_code = code if code is not None else exit_code
+        text = inner.text
+        exit_code = inner.exit_code if inner.exit_code is not None else exit_code
+        duration = inner.duration_ms or duration
     failed = None if exit_code is None else exit_code != 0
     if exit_code is None and _FAILED_OUTPUT.match(text):
         failed = True
         denied = _SANDBOX_EXIT_CODE.match(text)
         exit_code = int(denied[1]) if denied else None
-    return ToolOutput(text, exit_code, failed)
+    return ToolOutput(text, exit_code, failed, duration)
 
 
-def _json_output(text: str) -> tuple[str, int | None] | None:
+def _json_output(text: str) -> ToolOutput | None:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    inner = text_of(fields.get("output"))
-    if inner is None or not isinstance(fields.get("metadata"), dict):
+    inner, metadata = text_of(fields.get("output")), fields.get("metadata")
+    if inner is None or not isinstance(metadata, dict):
         return None
-    return inner, whole_number(fields["metadata"].get("exit_code"))
+    duration = milliseconds_of(metadata.get("duration_seconds"))
+    return ToolOutput(inner, whole_number(metadata.get("exit_code")), duration_ms=duration)
 
 
-def _without_header(text: str) -> tuple[str, int | None] | None:
+def _without_header(text: str) -> ToolOutput | None:
     at = 0
     while line := _HEADER_LINE.match(text, at):
         at = line.end()
     if at == 0 or not text.startswith("Output:\n", at):
         return None
     header = text[:at]
-    code = _EXIT_CODE.search(header)
-    running = _RUNNING.search(header)
-    return (running[0] if running else "") + text[at + len("Output:\n") :], int(code[1]) if code else None
+    code, wall_time, running = (found.search(header) for found in (_EXIT_CODE, _WALL_TIME, _RUNNING))
+    return ToolOutput(
+        (running[0] if running else "") + text[at + len("Output:\n") :],
+        int(code[1]) if code else None,
+        duration_ms=milliseconds_of(float(wall_time[1])) if wall_time else None,
+    )
