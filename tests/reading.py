@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.message import Message
+    from textual.pilot import Pilot
     from textual.widget import Widget
 
     from store.errors import StoreError
@@ -196,9 +197,9 @@ def screen_text(app: App[None]) -> str:
     )
 
 
-async def settled(pilot: Any) -> None:
+async def settled(pilot: Pilot[None]) -> None:
     """Wait until everything that was asked for is drawn."""
-    await pilot.app.workers.wait_for_complete()
     await pilot.pause()
-    await pilot.app.workers.wait_for_complete()
+    while any(not worker.is_finished for worker in pilot.app.workers):
+        await pilot.pause()
     await pilot.pause()

@@ -512,9 +512,12 @@ class TranscriptView(StripView):
         if not 0 <= position < self._layout.count:
             return
         self._note = ""
+        self._keep_at(position, 0)
+
+    def _keep_at(self, position: int, row: int) -> None:
+        """Put an item's first line on a row of the screen, the cursor on it."""
         self._follows = False
-        self._cursor = position
-        self._settle((position, 0))
+        self._settle((position, row))
         self._cursor = position
         self._follows = round(self.scroll_y) >= self.max_scroll_y
         self.refresh()
@@ -550,14 +553,12 @@ class TranscriptView(StripView):
         """Fold or unfold the item under the cursor."""
         if self.cursor_item is None:
             return
-        heights = self._layout.heights
-        row = max(0, heights.top(self._cursor) - round(self.scroll_y))
-        self._layout.turn(self._cursor)
-        self._follows = False
-        cursor = self._cursor
-        self._settle((cursor, row))
-        self._cursor = cursor
-        self._follows = round(self.scroll_y) >= self.max_scroll_y
+        cursor, heights = self._cursor, self._layout.heights
+        self._layout.turn(cursor)
+        self._layout.measure(cursor)
+        # What unfolds comes into sight, as far as its first line stays there.
+        row = min(heights.top(cursor) - round(self.scroll_y), self._height - heights.height(cursor))
+        self._keep_at(cursor, max(0, row))
 
     def action_unfold_all(self) -> None:
         """Unfold every item, and show what is hidden."""
@@ -571,10 +572,7 @@ class TranscriptView(StripView):
         cursor, heights = self._cursor, self._layout.heights
         row = max(0, heights.top(cursor) - round(self.scroll_y)) if self._layout.count else 0
         self._layout.unfold_all(unfolded)
-        self._follows = False
-        self._settle((cursor, row))
-        self._cursor = cursor
-        self._follows = round(self.scroll_y) >= self.max_scroll_y
+        self._keep_at(cursor, row)
 
     def action_raw(self) -> None:
         """Read the lines of the item under the cursor as they are in the file."""
@@ -654,9 +652,9 @@ class TranscriptView(StripView):
         width = self.scrollable_content_region.width
         bottom = self._bottom()
         if bottom and y == self._height - 1:
-            notice = f"-- {bottom} --"
+            notice = f"{' ' * GUTTER}-- {bottom} -- "
             style = self.get_component_rich_style("transcript--notice")
-            return self.grounded(Strip([Segment(f" {notice} ", style)]), width)
+            return self.grounded(Strip([Segment(notice, style)]), width)
         line = round(self.scroll_y) + y
         if self._problem is not None or self._source is None or not self._layout.heights.total:
             return self._words(y, width)
