@@ -77,11 +77,16 @@ class LiveWriter:
 
     async def run(self) -> None:
         """Write until every thread that may begin is done, or until cancelled. Raises RolloutError."""
-        await (await self._begin(_project("infra"), "0.130.0", None)).play(_ABANDONED)
-        await (await self._begin(_project("app"), "0.169.0", None)).play(_PENDING, up_to_call=True)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._leave("infra", "0.130.0", _ABANDONED))
+            group.create_task(self._leave("app", "0.169.0", _PENDING, up_to_call=True))
             for _ in range(self._at_once):
                 group.create_task(self._keep_one_alive())
+
+    async def _leave(self, project: str, era: Era, turn: Turn, *, up_to_call: bool = False) -> None:
+        """A thread whose only turn never ends."""
+        speaker = await self._begin(_project(project), era, None)
+        await speaker.play(turn, up_to_call=up_to_call)
 
     async def _keep_one_alive(self) -> None:
         """One thread after the other, as long as there are threads to begin."""
@@ -92,7 +97,7 @@ class LiveWriter:
 
     async def _live(self, story: Story) -> None:
         project = _project(story.project)
-        speaker = await self._begin(project, story.traits["era"], story.traits["branch"])
+        speaker = await self._begin(project, cast("Era", story.traits["era"]), story.traits["branch"])
         now_ms = self._clock.now_ms()
         await asyncio.to_thread(append_name, self._home, speaker.thread_id, story.title, now_ms)
         for number in range(self._turns):
@@ -103,9 +108,9 @@ class LiveWriter:
             await speaker.play(turn)
             await self._sleep(self._random.uniform(8.0, 45.0))
 
-    async def _begin(self, project: Project, era: str, branch: str | None) -> _Speaker:
-        head = new_head(project, cast("Era", era), self._clock.now_ms(), "cli", self._random)
-        voice = dialect(on_branch(head, branch), cast("Era", era), self._clock.now_ms, self._random)
+    async def _begin(self, project: Project, era: Era, branch: str | None) -> _Speaker:
+        head = new_head(project, era, self._clock.now_ms(), "cli", self._random)
+        voice = dialect(on_branch(head, branch), era, self._clock.now_ms, self._random)
         (meta,) = (beat for beat in voice.open() if not isinstance(beat, float))
         recorder = await Recorder.create(
             self._home, meta.payload, clock=self._clock, paginated=voice.paginated, sink=self._sink
