@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from store import backfill_state
 from store.batches import read_files
 from store.connection import transaction
-from store.thread_rows import known_rollouts
+from store.rollout_rows import known_rollouts
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,8 +12,8 @@ from store.connection import connect_writer
 from store.errors import StoreError
 from store.folders import known_devices
 from store.reconcile import QUICK_BYTES, Reconciled, compare, reconcile
+from store.rollout_rows import known_rollouts
 from store.rollouts.scan import scan_home
-from store.thread_rows import known_rollouts
 
 if TYPE_CHECKING:
     from pathlib import Path

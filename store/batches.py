@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from store.errors import RolloutError
+from store.rollout_rows import KnownRollout, RolloutRead, load_fold, write_failure, write_reads
 from store.rollouts.metadata import read_full, read_heads
-from store.thread_rows import KnownRollout, RolloutRead, load_fold, write_failure, write_read
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,8 +34,7 @@ class Batch:
 
     def write(self, connection: sqlite3.Connection, *, now_ms: int) -> None:
         """Write all of it; the caller's transaction."""
-        for read in self.reads:
-            write_read(connection, read, now_ms=now_ms)
+        write_reads(connection, self.reads, now_ms=now_ms)
         for file, reason in self.failures:
             write_failure(connection, file, reason, now_ms=now_ms)
 

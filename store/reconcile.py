@@ -14,8 +14,8 @@ from store.codex_threads import refresh_codex_threads
 from store.connection import transaction
 from store.folders import known_devices, remember_devices, was_unmounted
 from store.models import Notice
+from store.rollout_rows import forget_rollout, known_rollouts, move_rollout, prune_rollout
 from store.rollouts.scan import scan_home
-from store.thread_rows import forget_rollout, known_rollouts, move_rollout, prune_rollout
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from store.clock import Clock
     from store.home import CodexHome
+    from store.rollout_rows import KnownRollout
     from store.rollouts.scan import RolloutFile, Scan
-    from store.thread_rows import KnownRollout
 
 
 @dataclass(frozen=True, slots=True)

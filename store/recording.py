@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from store.thread_rows import RolloutRead, write_read
+from store.rollout_rows import RolloutRead, write_read
 
 if TYPE_CHECKING:
     from store.clock import Clock

@@ -14,9 +14,10 @@ from store.errors import DatabaseError, RolloutError, UnknownThread
 from store.file_listing import FileListing
 from store.folders import known_devices, was_unmounted
 from store.models import DynamicTool, ListedFrom, Thread, ThreadQuery, ThreadsPage
+from store.rollout_rows import prune_rollout
 from store.rollouts.metadata import read_heads
 from store.rollouts.scan import fingerprint
-from store.thread_rows import SELECT_THREAD, RolloutRead, prune_rollout, thread_from_row, write_read
+from store.thread_rows import SELECT_THREAD, thread_from_row
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from store.clock import Clock
     from store.database import Database
     from store.home import CodexHome
-    from store.rollouts.metadata import FullRead
-    from store.rollouts.scan import RolloutFile
 
 MAX_PAGE: Final = 100_000
 """The longest page that is made in one piece."""
@@ -129,16 +128,6 @@ class Threads:
                 return tools
         return await asyncio.to_thread(self._tools_in_file, thread)
 
-    async def record_facts(self, file: RolloutFile, read: FullRead) -> None:
-        """Write the row of a rollout that this process writes itself, as far as it was read back."""
-        if self._database is None:
-            return
-        now_ms = self._clock.now_ms()
-        row = RolloutRead(
-            file, "full", read.facts, read.decoded_bytes, parsed_bytes=read.parsed_bytes, fold=read.fold
-        )
-        await self._database.write(lambda c: write_read(c, row, now_ms=now_ms))
-
     async def _can_answer(self) -> bool:
         assert self._database is not None
         try:
@@ -213,8 +202,9 @@ class Threads:
         now_ms = self._clock.now_ms()
 
         def unit(connection: sqlite3.Connection) -> None:
-            for path in sorted(gone):
-                prune_rollout(connection, path, now_ms=now_ms)
+            for thread in threads:
+                if thread.rollout_path in gone:
+                    prune_rollout(connection, thread.rollout_path, now_ms=now_ms, thread_id=thread.id)
 
         if gone:
             await self._database.write(unit)

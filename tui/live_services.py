@@ -13,6 +13,7 @@ from store.errors import StoreError
 from store.models import BackfillProgress, Notice
 from store.opening import open_store
 from store.reading_places import get_reading_place, set_reading_place
+from store.recording import DatabaseSink
 from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ class LiveServices:
 
     async def record_facts(self, file: RolloutFile, read: FullRead) -> None:
         """Write the row of a rollout that this process writes itself: the demo's."""
-        if self._store is not None:
-            await self._store.threads.record_facts(file, read)
+        if self._store is not None and self._store.state is not None:
+            await DatabaseSink(self._store.state, self._clock).record_facts(file, read)
 
     async def look_again(self) -> None:
         """Compare the home with the index now."""
