@@ -83,7 +83,10 @@ class _OpenFile:
         self._largest = status.st_size
 
     def size(self) -> int:
-        size = os.fstat(self.stream.fileno()).st_size
+        try:
+            size = os.fstat(self.stream.fileno()).st_size
+        except OSError:
+            return self._largest
         self._largest = max(self._largest, size)
         return size
 

@@ -19,6 +19,7 @@ NO_ITEM: Final = 0xFFFFFFFF
 OPEN_CALLS: Final = 4096
 """How many of the latest calls may still be joined: an output follows soon, a rollout has millions."""
 
+_WAITING: Final = 4096
 _LONGEST_SUMMARY: Final = 64 << 10
 _KINDS: Final[tuple[ItemKind, ...]] = get_args(ItemKind)
 _CODES: Final[dict[ItemKind, int]] = {kind: code for code, kind in enumerate(_KINDS)}
@@ -69,11 +70,6 @@ class Grouper:
         return len(self._opening)
 
     @property
-    def lines(self) -> int:
-        """How many lines were placed."""
-        return len(self._item_of)
-
-    @property
     def turn(self) -> int:
         """The number of the turn that the next line belongs to; -1 before the first."""
         return self._turn
@@ -104,10 +100,6 @@ class Grouper:
         """The item that a line belongs to; None for a blank line."""
         item = self._item_of[line]
         return None if item == NO_ITEM else item
-
-    def opening_line(self, item: int) -> int:
-        """The line that opens the item."""
-        return self._opening[item]
 
     def lines_of(self, item: int) -> tuple[int, ...]:
         """All lines of the item, ascending."""
@@ -172,8 +164,9 @@ class Grouper:
         if said.kind == "message" and said.role == "user":
             if said.certainly_user:
                 self._saw_user_event = self._saw_user_event or said.side == "event"
-                flags = flags & ~_KIND_BITS | _CODES["message"]
-            if _KINDS[flags & _KIND_BITS] == "message":
+                if flags & _KIND_BITS != _CODES["message"]:
+                    flags = self._promote(item)
+            if flags & _KIND_BITS == _CODES["message"]:
                 flags |= Flag.PROMPT
         if said.is_call:
             flags |= Flag.CALLED
@@ -193,6 +186,13 @@ class Grouper:
                 self._calls.popitem(last=False)
         if said.ends_turn:
             self._turn_is_open = False
+
+    def _promote(self, item: int) -> int:
+        """What was taken for Codex's is the user's after all: its event came late."""
+        if not self._turn_is_open:
+            self._begin_turn(explicit=False)
+            self._turns[item] = self._turn
+        return self._flags[item] & ~_KIND_BITS | _CODES["message"]
 
     def _demote(self, item: int, started_turn: bool) -> None:
         """What stands in the user's name without an event is Codex's own (a warning, an image it read)."""
@@ -227,6 +227,8 @@ class Grouper:
             return
         for key in said.keys:
             self._waiting.setdefault((said.side, key), []).append(item)
+        while len(self._waiting) > _WAITING:
+            del self._waiting[next(iter(self._waiting))]
 
     def _same_words(self, said: Said) -> int | None:
         other: Side = "response" if said.side == "event" else "event"
@@ -289,31 +291,22 @@ class Grouper:
         return item if item < len(self._opening) else None
 
     def _roll_back(self, turns: int) -> None:
-        """Mark the last `turns` user turns and all that came after them began.
-
-        As Codex does it (`thread_rolled_back`): a turn begins with a message of the user that is still there.
-        """
+        """Take back the last turns in which the user spoke (`thread_rolled_back`), and what came after."""
+        self._turn_is_open = False
         grouper: Grouper | None = self
         while grouper is not None:
-            turns = grouper.mark_rolled_back(turns)
-            if turns == 0:
-                break
-            grouper = grouper.before
+            turns = grouper._mark_rolled_back(turns)
+            grouper = grouper._previous if turns else None
 
-    @property
-    def before(self) -> Grouper | None:
-        """What this conversation inherits."""
-        return self._previous
-
-    def mark_rolled_back(self, turns: int) -> int:
-        """Mark from the `turns`-last prompt that still stands to the end; return how many were missing."""
+    def _mark_rolled_back(self, turns: int) -> int:
+        """Mark from the `turns`-last turn with a prompt that stands; return how many turns were missing."""
         start = len(self._opening)
         while turns and start:
             start -= 1
             if self._flags[start] & Flag.PROMPT and not self._flags[start] & Flag.ROLLED_BACK:
                 turns -= 1
-        while start and self._turns[start - 1] == self._turns[start] >= 0:
-            start -= 1
+                while start and self._turns[start - 1] == self._turns[start]:
+                    start -= 1
         for item in range(start, len(self._opening)):
             if self._turns[item] >= 0:
                 self._flags[item] |= Flag.ROLLED_BACK

@@ -27,6 +27,7 @@ _INJECTED_STARTS = (
     "<subagent_notification>",
     "<turn_aborted>",
     "<user_shell_command>",
+    "<user_action>",
     "<hook_prompt",
     "<skill>",
 )

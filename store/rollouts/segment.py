@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json
 
-from store.models import TranscriptItem
 from store.rollouts.assembly import Part, Standing, assemble
 from store.rollouts.content import open_content, reader_from
 from store.rollouts.conversation import glance, overlong, read_bytes
@@ -26,16 +25,18 @@ from store.rollouts.lines import (
     decode,
     split,
 )
-from store.rollouts.said import Said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from store.models import TranscriptItem
     from store.rollouts.content import Content
+    from store.rollouts.said import Said
 
 _ORDINAL = re.compile(rb'\{"timestamp":"[^"\\]*","ordinal":(\d{1,19}),')
 _BLOCK: Final = 1 << 20
+_LAID_OUT: Final = 4 << 20
 _SEARCH_BACK: Final = 256 << 20
 
 
@@ -226,11 +227,12 @@ class Segment:
         texts: list[str] = []
         for line in self.grouper.lines_of(item):
             start, end = self._span(line)
-            data = self._content.read(start, min(end - start, MAX_LINE + 1)).removesuffix(b"\n")
-            text = _laid_out(data)
-            texts.append(
-                text if len(text) <= limit else f"{text[:limit]}\n… {len(text) - limit:,} characters more"
-            )
+            if end - start > _LAID_OUT:
+                text = self._content.read(start, limit).decode("utf-8", "replace")
+                texts.append(f"{text}\n… of {end - start:,} bytes")
+            else:
+                text = _laid_out(self._content.read(start, end - start).removesuffix(b"\n"))
+                texts.append(text if len(text) <= limit else f"{text[:limit]}\n… of {len(text):,} characters")
             limit -= len(texts[-1])
             if limit <= 0:
                 break
@@ -270,70 +272,6 @@ class Segment:
             self._assembled([(first + line, saids[line]) for line in grouper.lines_of(item)], grouper, item)
             for item in range(len(grouper))
         ]
-
-
-class Gap:
-    """The place of something that cannot be shown, as an event that says why."""
-
-    base: None = None
-    indexed_bytes = 0
-    total_bytes = 0
-    problem: str | None = None
-
-    def __init__(self, thread_id: str, text: str) -> None:
-        self.thread_id = thread_id
-        self._said = Said("event", "history_base", text=text, failed=True)
-        self.grouper = Grouper()
-        self.grouper.place(self._said)
-
-    def follow(self, before: Grouper) -> None:
-        """Stand behind what could be shown."""
-        self.grouper = Grouper(before)
-        self.grouper.place(self._said)
-
-    def index(self, step_bytes: int) -> bool:
-        """Nothing to index."""
-        del step_bytes
-        return False
-
-    def item(self, item: int) -> TranscriptItem:
-        """The event."""
-        del item
-        return TranscriptItem(
-            line=0,
-            lines=(),
-            thread_id=self.thread_id,
-            kind="event",
-            label=self._said.label,
-            text=self._said.text,
-            failed=True,
-            inherited=True,
-        )
-
-    def line_in_file(self, line: int, thread_id: str) -> None:
-        """No line is here."""
-        del line, thread_id
-
-    def raw(self, item: int, limit: int) -> str:
-        """There is no JSON; the reason stands for it."""
-        del item
-        return (self._said.text or "")[:limit]
-
-    def tail(self, max_bytes: int) -> tuple[list[TranscriptItem], bool]:
-        """The event."""
-        del max_bytes
-        return [self.item(0)], True
-
-    def head(self, max_bytes: int) -> list[TranscriptItem]:
-        """The event."""
-        return self.tail(max_bytes)[0]
-
-    def replaced(self) -> bool:
-        """Nothing is open."""
-        return False
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _end_of(content: Content, until: Base | None) -> tuple[int | None, int | None]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from store.errors import RolloutError
+from store.rollouts.gap import Gap
 from store.rollouts.grouping import Flag
-from store.rollouts.segment import Gap, Segment
+from store.rollouts.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,6 +65,7 @@ class Transcript:
         self.thread_id = thread_id
         self._parts = parts
         self._lock = threading.RLock()
+        self._begun = 0
         self._change = 0
         self._flagged: dict[int, tuple[int, array[int]]] = {}
 
@@ -80,18 +82,25 @@ class Transcript:
         parts: list[Segment | Gap] = [own]
         seen = {thread_id}
         base = own.base
-        while base is not None:
-            found = _open_base(base, seen, resolve_base)
-            parts.append(found)
-            seen.add(base.thread_id)
-            base = found.base
+        try:
+            while base is not None:
+                found = _open_base(base, seen, resolve_base)
+                parts.append(found)
+                seen.add(base.thread_id)
+                base = found.base
+        except BaseException:
+            for part in parts:
+                part.close()
+            raise
         return cls(parts[::-1], thread_id)
 
     def close(self) -> None:
-        """Let the files go."""
+        """Let the files go; from then on there is nothing to show."""
         with self._lock:
             for part in self._parts:
                 part.close()
+            self._parts = []
+            self._change += 1
 
     def __enter__(self) -> Transcript:
         return self
@@ -105,7 +114,8 @@ class Transcript:
         """Decode the first or last `max_bytes`, or the one line there if it is longer; needs no index."""
         with self._lock:
             if not end:
-                return FirstScreen(tuple(self._parts[0].head(max_bytes)), from_end=False)
+                head = self._parts[0].head(max_bytes) if self._parts else []
+                return FirstScreen(tuple(head), from_end=False)
             items: list[TranscriptItem] = []
             whole = True
             for part in reversed(self._parts):
@@ -119,11 +129,15 @@ class Transcript:
     def build(self, step_bytes: int = STEP_BYTES) -> Iterator[BuildProgress]:
         """Index what is not indexed yet, a report for each `step_bytes`; may be stopped, and called again."""
         number = 0
-        while number < len(self._parts):
+        while True:
             with self._lock:
+                if number >= len(self._parts):
+                    return
                 part = self._parts[number]
-                if number and part.indexed_bytes == 0:
-                    part.follow(self._parts[number - 1].grouper)
+                if number == self._begun:
+                    self._begun += 1
+                    if number:
+                        part.follow(self._parts[number - 1].grouper)
                 if not part.index(step_bytes):
                     self._tell_problem(number)
                     number += 1

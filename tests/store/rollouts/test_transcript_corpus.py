@@ -11,6 +11,8 @@ import pytest
 from store.rollouts.content import open_content, reader_from
 from store.rollouts.conversation import BAD_LINE, glance, read_bytes
 from store.rollouts.lines import BadLine, RolloutLine, decode, split
+from store.rollouts.metadata import read_full
+from store.rollouts.scan import fingerprint
 from store.rollouts.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -224,3 +226,17 @@ def test_rolled_back_turns_stay_and_are_marked() -> None:
         ]
         answers = [item for item in _items(rollout) if item.role == "assistant" and item.kind == "message"]
         assert [item.rolled_back for item in answers] == [False, True, False]
+
+
+@each_rollout
+def test_the_row_counts_the_turns_and_messages_that_the_transcript_shows(rollout: Path) -> None:
+    home = CORPUS / rollout.relative_to(CORPUS).parts[0]
+    file = fingerprint(home, rollout.relative_to(home).as_posix())
+    assert file is not None
+    facts = read_full(home, file).facts
+    items = _items(rollout)
+    own = [item for item in items if not item.inherited and not item.rolled_back]
+    assert facts.messages == sum(item.kind == "message" for item in own)
+    begun = {item.turn for item in own if item.kind in ("message", "tool", "reasoning", "compaction")}
+    started = {item.turn for item in own if item.label == "task_started"}
+    assert facts.turns == len(begun | started)

@@ -173,6 +173,16 @@ def test_a_warning_in_the_users_name_is_told_by_its_missing_event(path: Path) ->
     assert [item.turn for item in items] == [None, 0, 0, 0, 1]
 
 
+def test_a_prompt_whose_event_comes_late_is_a_prompt(path: Path) -> None:
+    late = said("user", "second") + event("token_count", info=None) + event("user_message", message="second")
+    items = items_of(path, meta() + asked("first") + late + answered("yes"))
+    assert [(item.text, item.turn) for item in shown(items, "message")] == [
+        ("first", 0),
+        ("second", 1),
+        ("yes", 1),
+    ]
+
+
 def test_content_kinds_say_whose_words_they_are(path: Path) -> None:
     """0.169 marks each part of a message (`content_item_kinds`)."""
     ours = said(

@@ -209,6 +209,19 @@ def test_a_rollout_that_is_another_one_now_says_so(path: Path, how: str) -> None
         assert len(transcript.items(0, 21)) == 21
 
 
+def test_a_closed_transcript_is_empty(path: Path) -> None:
+    path.write_bytes(long_rollout(10))
+    transcript = Transcript.open(path, thread_id=OWN)
+    steps = transcript.build(step_bytes=100)
+    next(steps)
+    transcript.close()
+    assert list(steps) == []
+    assert (transcript.count, transcript.items(0, 9), list(transcript.prompts)) == (0, [], [])
+    assert transcript.first_screen(end=True).items == transcript.first_screen(end=False).items == ()
+    assert transcript.position_of_line(0) is None
+    assert not transcript.extend()
+
+
 def test_what_cannot_be_opened_is_a_rollout_error(path: Path) -> None:
     with pytest.raises(RolloutError):
         Transcript.open(path, thread_id=OWN)
