@@ -6,6 +6,8 @@ A dialect yields items to write and, between them, the seconds that pass. The fo
 
 from __future__ import annotations
 
+import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -57,7 +59,7 @@ class Head:
     skills: str = SKILLS
 
 
-class Dialect:
+class Dialect(ABC):
     """One thread's lines in one era; a subclass says how a turn and its steps look there."""
 
     bare: ClassVar[bool] = False
@@ -126,38 +128,38 @@ class Dialect:
                 self._context_tokens = 6_000 + len(summary) // 4
                 yield from self._compaction(summary)
 
-    def _begin(self, prompt: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _begin(self, prompt: str) -> Iterator[Beat]: ...
 
-    def _reasoning(self, text: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _reasoning(self, text: str) -> Iterator[Beat]: ...
 
-    def _message(self, text: str, phase: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _message(self, text: str, phase: str) -> Iterator[Beat]: ...
 
-    def _command(self, step: Command, call_id: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _command(self, step: Command, call_id: str) -> Iterator[Beat]: ...
 
-    def _patch(self, step: Patch, call_id: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _patch(self, step: Patch, call_id: str) -> Iterator[Beat]: ...
 
-    def _spawn(self, step: Spawn, call_id: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _spawn(self, step: Spawn, call_id: str) -> Iterator[Beat]: ...
 
-    def _tool_call(self, step: ToolCall, call_id: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _tool_call(self, step: ToolCall, call_id: str) -> Iterator[Beat]: ...
 
-    def _counted(self, written: int) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _counted(self, written: int) -> Iterator[Beat]: ...
 
-    def _complete(self, answer: str | None, error: str | None) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _complete(self, answer: str | None, error: str | None) -> Iterator[Beat]: ...
 
-    def _interrupted(self) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _interrupted(self) -> Iterator[Beat]: ...
 
-    def _compaction(self, summary: str) -> Iterator[Beat]:
-        raise NotImplementedError
+    @abstractmethod
+    def _compaction(self, summary: str) -> Iterator[Beat]: ...
 
     def _rolled_back(self) -> Iterator[Beat]:
         return iter(())
@@ -266,3 +268,19 @@ def permissions_text(sandbox: str, approval: str) -> str:
         f" `sandbox_mode` is `{sandbox}`.\nApproval policy is currently {approval}.\n"
         "</permissions instructions>"
     )
+
+
+def event(payload: dict[str, Any]) -> RolloutItem:
+    """What the screen of Codex saw."""
+    return RolloutItem("event_msg", payload)
+
+
+def usage_tokens(usage: dict[str, int]) -> dict[str, int]:
+    """A usage with the keys that it has in a rollout."""
+    return {f"{key}_tokens": value for key, value in usage.items()}
+
+
+def old_output(output: str, exit_code: int, seconds: float) -> str:
+    """What the shell tool handed to the model (up to 0.36), and apply_patch still does."""
+    metadata = {"exit_code": exit_code, "duration_seconds": round(seconds, 1)}
+    return json.dumps({"output": output, "metadata": metadata}, ensure_ascii=False)

@@ -107,10 +107,16 @@ def test_the_head_of_a_thread_says_what_the_whole_says(
             assert found is None or found == getattr(whole, field), (file.path, field)
 
 
-def test_codex_rows_say_what_the_rollouts_say(home: Path, facts: dict[str, RolloutFacts]) -> None:
+@pytest.mark.parametrize("threads", [None, 250])
+def test_codex_rows_say_what_the_rollouts_say(tmp_path: Path, threads: int | None) -> None:
+    home = tmp_path / "home"
+    if threads is None:
+        demo_home(home, NOW_MS)
+    else:
+        make_home(home, threads, now_ms=NOW_MS)
     rows = codex_rows(home)
     assert len(rows) > 40
-    by_id = {fact.thread_id: fact for fact in facts.values()}
+    by_id = {file.thread_id: read_full(home, file).facts for file in scan_home(home).files}
     for thread_id, row in rows.items():
         fact = by_id[thread_id]
         for field in (
