@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import fields
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.containers import Container
 
 from store.models import Thread, TranscriptItem
 from tui.themes import THEMES
+from widgets.tones import Tones
 from widgets.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.segment import Segment
     from textual.message import Message
     from textual.pilot import Pilot
     from textual.widget import Widget
@@ -203,3 +207,15 @@ async def settled(pilot: Pilot[None]) -> None:
     while any(not worker.is_finished for worker in pilot.app.workers):
         await pilot.pause()
     await pilot.pause()
+
+
+TONES = Tones(
+    **{field.name: Style(color=f"color({number})") for number, field in enumerate(fields(Tones), 17)}
+)
+"""A colour for each tone, so that a test can tell which one was used."""
+
+
+def tone_of(segment: Segment) -> str:
+    """The tone that a segment was drawn in."""
+    color = segment.style.color if segment.style else None
+    return next((field.name for field in fields(Tones) if getattr(TONES, field.name).color == color), "")

@@ -86,12 +86,9 @@ class BackfillStrip(LinesView):
         self._error = error
         self.rebuild()
 
-    def on_focus(self) -> None:
-        """Grow."""
-        self.rebuild()
-
-    def on_blur(self) -> None:
-        """Shrink to one line."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Grow with the focus, and shrink to one line without."""
+        super().watch_has_focus(has_focus)
         self.scroll_to(y=0, animate=False)
         self.rebuild()
 

@@ -15,16 +15,19 @@ from rich.markdown import (
     CodeBlock,
     Heading,
     HorizontalRule,
-    ImageItem,
     ListElement,
     ListItem,
     Markdown,
+    TableBodyElement,
     TableElement,
+    TableHeaderElement,
+    TableRowElement,
 )
 from rich.rule import Rule
 from rich.segment import Segment
 from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 from rich.theme import Theme
 
 from widgets.code_lines import Line, code_lines, worded, wrapped
@@ -55,9 +58,17 @@ def markdown_lines(text: str, width: int, tones: Tones, *, base: Style) -> list[
     console = _console(tones, base)
     document = _Message(text, tones)
     lines = console.render_lines(document, console.options.update_width(width), style=base, pad=False)
-    while lines and not "".join(segment.text for segment in lines[-1]).strip():
+    while lines and not _text(lines[-1:]).strip():
         lines.pop()
-    return lines
+    while lines and not _text(lines[:1]).strip():
+        del lines[0]
+    # What the parser gives up on (nesting without end, say) it drops: better as it was written.
+    kept, given = (sum(map(str.isalnum, words)) for words in (_text(lines), text))
+    return lines if 2 * kept >= given else list(wrapped(text, width, base))
+
+
+def _text(lines: list[Line]) -> str:
+    return "".join(segment.text for line in lines for segment in line)
 
 
 def typed_lines(text: str, width: int, tones: Tones) -> Iterator[Line]:
@@ -139,7 +150,10 @@ def _tame(tokens: Sequence[Token]) -> Iterator[Token]:
         for name in ("href", "src"):
             if name in token.attrs:
                 token.attrs[name] = visible(str(token.attrs[name]))
-        if token.children:
+        if token.type == "image":
+            # An image stands where it is named, as the words that name it; nothing is fetched.
+            token.type, token.content = "text", f"[{token.content or 'image'}] ({token.attrs['src']})"
+        elif token.children:
             token.children = list(_tame(token.children))
         if token.type == "link_open":
             plain = tokens[number + 1].content in (token.attrs["href"], unquote(str(token.attrs["href"])))
@@ -189,14 +203,6 @@ class _Rule(HorizontalRule):
         yield Rule(style="markdown.hr", characters="─")
 
 
-class _Image(ImageItem):
-    """An image as the words that name it; nothing is fetched."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        title = self.text.plain.strip() or "image"
-        yield Segment(f"[{title}] ({self.destination})")
-
-
 class _Quote(BlockQuote):
     """A quotation behind a bar."""
 
@@ -233,10 +239,21 @@ class _List(ListElement):
                 yield from item.marked(mark, console, options)
 
 
+def _rows(part: TableHeaderElement | TableBodyElement | None) -> Sequence[TableRowElement]:
+    if isinstance(part, TableBodyElement):
+        return part.rows
+    return () if part is None or part.row is None else (part.row,)
+
+
 class _Table(TableElement):
     """A table with one rule under its head."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        cells = [row.cells for part in (self.header, self.body) for row in _rows(part)]
+        if cells and 4 * len(cells[0]) > options.max_width:
+            for one in cells:
+                yield Text(" | ").join(cell.content for cell in one)
+            return
         table = Table(
             box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, border_style="markdown.table.border"
         )
@@ -257,7 +274,6 @@ _Message.elements = {
     "fence": _Code,
     "code_block": _Code,
     "hr": _Rule,
-    "image": _Image,
     "blockquote_open": _Quote,
     "bullet_list_open": _List,
     "ordered_list_open": _List,
