@@ -37,7 +37,8 @@ class DecodedStream:
         if self.damage is not None:
             return b""
         try:
-            data = self._reader.read(size)
+            # What a call decodes before it meets damage is lost, so that no call takes more than a block.
+            data = self._reader.read(min(size, zstandard.BLOCKSIZE_MAX))
         except zstandard.ZstdError as error:
             self.damage = f"cannot be decompressed: {error}"
             return b""

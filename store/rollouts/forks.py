@@ -8,7 +8,7 @@ points at its base instead (`history_base`) and holds only its own lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from store.rollouts.items import SessionMeta, TurnEvent, read_payload
 from store.rollouts.lines import EVENT_MSG, SESSION_META, LineType, milliseconds, stamp
@@ -63,7 +63,7 @@ class InheritedPrefix:
         self.last_ms = at
         return True
 
-    def state(self) -> list[bool | int | str | None]:
+    def state(self) -> list[Any]:
         """The fields, in order."""
         return [getattr(self, name) for name in self.__slots__]
 
