@@ -28,12 +28,12 @@ def line(kind: str, payload: dict[str, Any], ms: int = 0, ordinal: int | None = 
     return encoded({"timestamp": stamp, **number, "type": kind, "payload": payload})
 
 
-def event(kind: str, ms: int = 0, ordinal: int | None = None, **fields: Any) -> bytes:
+def event(kind: str, ms: int = 0, ordinal: int | None = None, /, **fields: Any) -> bytes:
     """An event."""
     return line("event_msg", {"type": kind, **fields}, ms, ordinal)
 
 
-def item(kind: str, ms: int = 0, **fields: Any) -> bytes:
+def item(kind: str, ms: int = 0, /, **fields: Any) -> bytes:
     """A response item."""
     return line("response_item", {"type": kind, **fields}, ms)
 
@@ -54,7 +54,7 @@ def answer(text: str, ms: int = 0) -> bytes:
     return event("agent_message", ms, message=text)
 
 
-def context(ms: int = 0, ordinal: int | None = None, **fields: Any) -> bytes:
+def context(ms: int = 0, ordinal: int | None = None, /, **fields: Any) -> bytes:
     """A turn's settings."""
     payload = {"cwd": "/home/ada/engine", "approval_policy": "never", "model": "gpt-5.4", **fields}
     return line("turn_context", payload, ms, ordinal)

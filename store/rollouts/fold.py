@@ -217,13 +217,13 @@ class Fold:
         )
 
     def dump(self) -> bytes:
-        """The state, for `load`."""
+        """The state, for `load`; of the same lines always the same bytes."""
         self._settle()
         state = {
             "version": _VERSION,
             "next_line": self.next_line,
             "thread_id": self._thread_id,
-            "values": self._values,
+            "values": dict(sorted(self._values.items())),
             "tools": self._tools,
             "inherited": self._inherited.state(),
             "own": [self._own.standing, self._own.begun, self._own.before],
