@@ -28,6 +28,7 @@ RATES_KEPT = 60
 
 LABEL_WIDTH = 14
 _LINE_BAR = 16
+_WIDEST_BAR = 40
 _STEPS = ("heads", "full")
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_.-=+*%#"
@@ -106,8 +107,9 @@ class BackfillStrip(LinesView):
         yield []
         for line in self._steps(progress, width - 2):
             yield [Segment(" "), *line]
-        for label, value in self._facts(progress):
-            text = cut(value, max(8, width - 2 - LABEL_WIDTH))
+        room = max(8, width - 2 - LABEL_WIDTH)
+        for label, value in self._facts(progress, room):
+            text = cut(value, room)
             yield [Segment(f" {label:<{LABEL_WIDTH}}", self.tones.muted), Segment(text, self.tones.text)]
         for line in self._failures(progress, width - 2):
             yield [Segment(" "), *line]
@@ -198,9 +200,12 @@ class BackfillStrip(LinesView):
             now = number == current
             done = self._done if now else total if number < current else 0
             words = f"{whole(done)} of {whole(total)}"
+            room = width - LABEL_WIDTH - cell_len(words) - 2
             if now and progress.bytes_total:
-                words += f" {self._glyphs.dot} {size(progress.bytes_done)} of {size(progress.bytes_total)}"
-            room = max(6, min(40, width - LABEL_WIDTH - cell_len(words) - 2))
+                read = f" {self._glyphs.dot} {size(progress.bytes_done)} of {size(progress.bytes_total)}"
+                if room - cell_len(read) >= _LINE_BAR:
+                    words, room = words + read, room - cell_len(read)
+            room = max(6, min(_WIDEST_BAR, room))
             full, empty = self._bar(done, total, room)
             tone = tones.text if now else tones.muted
             label = f"{number + 1} of 2 {step}"
@@ -215,11 +220,11 @@ class BackfillStrip(LinesView):
         full, empty = ("#", ".") if self._glyphs is ASCII else ("━", "─")
         return full * filled, empty * (width - filled)
 
-    def _facts(self, progress: BackfillProgress) -> Iterator[tuple[str, str]]:
+    def _facts(self, progress: BackfillProgress, room: int) -> Iterator[tuple[str, str]]:
         dot = f" {self._glyphs.dot} "
         if progress.status == "running":
             speed = dot.join(self._speed(progress)) or "not known yet"
-            yield "rate", f"{self._spark()}  {speed}" if self._rates else speed
+            yield "rate", f"{speed}  {self._spark(room - cell_len(speed) - 2)}"
             if (owner := progress.owner) is not None:
                 whose = "this Rollodex" if progress.owner_is_this_process else "another Rollodex"
                 yield "read by", f"{whose}{dot}pid {owner.pid} on {visible_line(owner.host)}"
@@ -231,11 +236,12 @@ class BackfillStrip(LinesView):
         if progress.checked_at is not None:
             yield "checked", self._ago(progress.checked_at)
 
-    def _spark(self) -> str:
+    def _spark(self, room: int) -> str:
+        """The newest rates that there is room for, against the highest of them."""
+        rates = list(self._rates)[-room:] if room > 0 else []
         sparks = _ASCII_SPARKS if self._glyphs is ASCII else _SPARKS
-        highest = max(self._rates)
-        last = len(sparks) - 1
-        return "".join(sparks[round(rate / highest * last) if highest > 0 else 0] for rate in self._rates)
+        highest, last = max(rates, default=0), len(sparks) - 1
+        return "".join(sparks[round(rate / highest * last) if highest > 0 else 0] for rate in rates)
 
     def _failures(self, progress: BackfillProgress, width: int) -> Iterator[Line]:
         tones = self.tones

@@ -130,7 +130,6 @@ def _styles(tones: Tones) -> Callable[[str], Style]:
         ("Token.Comment", tones.comment),
         ("Token.Keyword", tones.keyword),
         ("Token.Operator.Word", tones.keyword),
-        ("Token.Name.Tag", tones.keyword),
         ("Token.Literal.String", tones.string),
         ("Token.Literal.Number", tones.number),
         ("Token.Name.Function", tones.name),

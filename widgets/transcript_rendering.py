@@ -91,17 +91,25 @@ def item_strips(item: TranscriptItem, look: Look, *, folded: bool, hidden: bool,
         note = f"  … only the first {whole(MOST_LINES)} lines are shown; J shows all of it"
         shown[-1] = [Segment(note, look.tones.muted)]
     if item.rolled_back:
-        struck = Style.chain(look.tones.muted, Style(strike=True))
-        shown = [_struck(line, struck, look.tones.warn) for line in shown]
+        shown = [_struck(line, look) for line in shown]
     return [Strip(line).crop(0, look.width) for line in shown]
 
 
-def _struck(line: Line, struck: Style, mark: Style) -> Line:
-    return [segment if _is_blank_or(mark, segment) else Segment(segment.text, struck) for segment in line]
+def _struck(line: Line, look: Look) -> Line:
+    """Strike the words of a line that was rolled back, but for the mark that says so."""
+    return [
+        segment
+        if segment.style is None or segment.style.color == look.tones.warn.color
+        else _strike(segment, look)
+        for segment in line
+    ]
 
 
-def _is_blank_or(mark: Style, segment: Segment) -> bool:
-    return not segment.text.strip() or (segment.style is not None and segment.style.color == mark.color)
+def _strike(segment: Segment, look: Look) -> Segment:
+    ground = Style(bgcolor=segment.style.bgcolor if segment.style else None)
+    return Segment(
+        segment.text, Style.chain(ground, look.tones.muted, Style(strike=bool(segment.text.strip())))
+    )
 
 
 def _part_rule(item: TranscriptItem, look: Look) -> Iterator[Line]:

@@ -24,6 +24,10 @@ from store.errors import RolloutError
 from widgets.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.pilot import Pilot
+
     from store.models import TranscriptItem
 
 SIZE = (80, 24)
@@ -523,3 +527,133 @@ async def test_any_size_of_the_screen_will_do(size: tuple[int, int]) -> None:
         app.view.action_page(-1.0)
         await settled(pilot)
         assert app.view.scroll_y >= 0
+
+
+# Pictures
+
+ANSWER = """\
+The claim **reads** before it takes the lock, so two workers see the same row (see
+[claim.py](store/claim.py:12)).
+
+1. `BEGIN` was deferred
+2. the read came first
+
+```python
+def claim(connection):
+    connection.execute("BEGIN IMMEDIATE")  # the lock first
+    return connection.execute(NEXT).fetchone()
+```
+
+| runs | before | after |
+|---|---:|---:|
+| failed | 12 | 0 |
+
+> One thing is left: 日本語 in a test name.
+"""
+PATCH = """\
+*** Begin Patch
+*** Update File: store/claim.py
+@@ def claim
+-    row = read(connection)
+     lock(connection)
++    row = read(connection)
+*** End Patch"""
+STORY = [
+    item(0, "context", label="session_meta", text="codex_cli_rs · Codex 0.169.0"),
+    item(1, "context", role="user", text="<environment_context>\n<cwd>/w</cwd>", injected=True),
+    prompt(2, "the stage-1 test is flaky again, why?\nsee tests/test_stage1.py"),
+    item(3, "reasoning", text="**Looking for the claim**\n\nIt reads first."),
+    answer(4, "I'll look at how the claim takes its lock.", phase="commentary"),
+    shell(5, "rg -n BEGIN store", "store/claim.py:12: BEGIN\n" * 42, duration_ms=100),
+    shell(6, "pytest -q tests/test_stage1.py", "1 failed", exit_code=1, failed=True, duration_ms=3_400),
+    item(7, "tool", tool="apply_patch", text=PATCH, output="Success", exit_code=0),
+    item(8, "event", label="token_count", text="12,345 tokens"),
+    answer(9, ANSWER, phase="final_answer"),
+    item(10, "compaction", text="We fixed the claim.\nThe test passes."),
+    prompt(11, "now undo it", rolled_back=True),
+    answer(12, "Undone.", rolled_back=True),
+    item(13, "event", label="turn_aborted", text="turn aborted · interrupted", failed=True),
+    prompt(14, "thanks. run everything once more"),
+    shell(15, "pytest -q", None, exit_code=None),
+]
+FORK = [
+    *(one.model_copy(update={"inherited": True, "thread_id": PARENT_ID}) for one in STORY[:5]),
+    prompt(1, "and from here another way"),
+    answer(2, "Another way it is.", phase="final_answer"),
+]
+
+
+async def ready(pilot: Pilot[None]) -> None:
+    """Wait for the picture."""
+    await settled(pilot)
+
+
+async def unfolded(pilot: Pilot[None]) -> None:
+    """Unfold everything."""
+    await settled(pilot)
+    pilot.app.query_one(TranscriptView).action_unfold_all()
+    await settled(pilot)
+
+
+@pytest.mark.parametrize("size", [(58, 48), (100, 46), (140, 46)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_reading(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
+    """The end in sight: prompts on a band with their time at the right, calls one line each, the failed one
+    in red, the final answer set as markdown, the rolled-back turn struck, the bar at the last item."""
+    assert snap_compare(ReaderApp(Transcript(STORY)), terminal_size=size, run_before=ready)
+
+
+def test_reading_in_light(snap_compare: Callable[..., bool]) -> None:
+    """The same in the light theme."""
+    app = ReaderApp(Transcript(STORY), theme="rollodex-light")
+    assert snap_compare(app, terminal_size=(100, 46), run_before=ready)
+
+
+def test_reading_without_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything can be told apart by words and marks alone."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(ReaderApp(Transcript(STORY)), terminal_size=(100, 46), run_before=ready)
+
+
+def test_unfolded(snap_compare: Callable[..., bool]) -> None:
+    """From the beginning, all unfolded: context, reasoning, a command with its output below a short rule."""
+    app = ReaderApp(
+        Transcript([*STORY[:5], shell(5, "git diff | head -3", "one\ntwo\nthree"), *STORY[6:8]]), at=0
+    )
+    assert snap_compare(app, terminal_size=(90, 40), run_before=unfolded)
+
+
+def test_a_fork(snap_compare: Callable[..., bool]) -> None:
+    """What is inherited stands under a rule that names the parent; another one begins the fork's own part."""
+    assert snap_compare(ReaderApp(Transcript(FORK)), terminal_size=(80, 24), run_before=ready)
+
+
+def test_new_below(snap_compare: Callable[..., bool]) -> None:
+    """The last line says how many items are new and which key goes there; the rest has not moved."""
+    source = Transcript(STORY)
+
+    async def grow(pilot: Pilot[None]) -> None:
+        await settled(pilot)
+        view = pilot.app.query_one(TranscriptView)
+        view.action_page(-1.0)
+        await settled(pilot)
+        source.all = [*STORY, answer(16, "All green."), prompt(17, "good")]
+        view.grew()
+        await settled(pilot)
+
+    assert snap_compare(ReaderApp(source), terminal_size=(80, 24), run_before=grow)
+
+
+def test_a_lost_file(snap_compare: Callable[..., bool]) -> None:
+    """What happened in red, why, and what to do next."""
+    source = Transcript(STORY)
+    source.error = RolloutError(
+        "The rollout cannot be read",
+        why="Permission denied",
+        next_step="Make the file readable, then press ^r",
+    )
+    assert snap_compare(ReaderApp(source), terminal_size=(60, 10), run_before=ready)
+
+
+def test_no_prompt_yet(snap_compare: Callable[..., bool]) -> None:
+    """A thread in which nothing was asked yet says just that."""
+    assert snap_compare(ReaderApp(Transcript(STORY[:1])), terminal_size=(60, 10), run_before=ready)
