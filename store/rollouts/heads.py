@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from store.rollouts.fold import Fold
-from store.rollouts.lines import EVENT_MSG, TURN_CONTEXT, classify, has_ordinal
+from store.rollouts.lines import EVENT_MSG, TURN_CONTEXT, classify
 from store.rollouts.source import open_decoded, open_regular, unreadable
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def _read_head(fold: Fold, name_id: str | None, window: _Window) -> None:
 def _read_tail(fold: Fold, window: _Window, size: int) -> None:
     """Take the last good line's time, the last token count and the last settings, walking back from the end.
 
-    In a paginated rollout a turn in another folder means that the thread's own was changed before it (0.169):
-    then that change is looked for as well, and without it the thread's folder is not known.
+    A turn in another folder than the thread's may mean that the thread's was changed before it (0.169): then
+    that change is looked for as well, and where it may lie out of reach the folder is not known.
     """
     timed = counted = settled = False
     changed: bytes | None = None  # settings that were changed after the last turn began
@@ -138,12 +138,14 @@ def _read_tail(fold: Fold, window: _Window, size: int) -> None:
             settled = True
             if changed is not None:
                 fold.take_settings(changed)
-            elif has_ordinal(line) and context.cwd != fold.cwd:
+            elif context.cwd != fold.cwd:
                 moved = line
         if timed and counted and settled and moved is None:
             return
-    if moved is not None:
+    if moved is not None and size > TAIL_WINDOWS[-1]:
         fold.forget_cwd()
+    if changed is not None and not settled:
+        fold.take_settings(changed)
 
 
 def _lines_back(window: _Window, size: int) -> Iterator[bytes]:
