@@ -132,7 +132,7 @@ def read(path: Path, unit: Callable[[sqlite3.Connection], T], *, busy_seconds: f
     try:
         return _read(real, unit, busy_seconds)
     except sqlite3.Error as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
     except OSError as error:
         raise CodexDatabaseError(
             f"Codex's database {path.name} cannot be read",
@@ -152,27 +152,27 @@ def _read(path: Path, unit: Callable[[sqlite3.Connection], T], busy_seconds: flo
             why="nothing was ever written to it",
             next_step=_FILES_ONLY,
         )
-    at_rest = _stamps_at_rest(path)
+    at_rest = stamps_at_rest(path)
     if at_rest is not None:
         try:
             result = _run(path, unit, "mode=ro&immutable=1", busy_seconds)
         except (sqlite3.Error, CodexDatabaseError):
-            if _stamps_at_rest(path) == at_rest:
+            if stamps_at_rest(path) == at_rest:
                 raise
         else:
-            if _stamps_at_rest(path) == at_rest:
+            if stamps_at_rest(path) == at_rest:
                 return result
     if not on_network(path):
         try:
             return _run(path, unit, "mode=ro", busy_seconds)
         except sqlite3.Error as error:
-            if not _wants_a_copy(error):
+            if not wants_a_copy(error):
                 raise
     with _copied(path, busy_seconds) as copy:
         return _run(copy, unit, "mode=rw", busy_seconds)
 
 
-def _stamps_at_rest(path: Path) -> DatabaseFingerprint | None:
+def stamps_at_rest(path: Path) -> DatabaseFingerprint | None:
     """The stamps of a database whose main file holds everything, else None."""
     stamps = DatabaseFingerprint(file_stamp(path), file_stamp(_beside(path, "-wal")))
     if stamps.database is None or (stamps.wal is not None and stamps.wal.size > 0):
@@ -181,21 +181,40 @@ def _stamps_at_rest(path: Path) -> DatabaseFingerprint | None:
 
 
 def _run(path: Path, unit: Callable[[sqlite3.Connection], T], mode: str, busy_seconds: float) -> T:
-    uri = f"file://{quote(os.fsencode(path))}?{mode}"
-    with (
-        _connection_counted(path, busy_seconds),
-        closing(sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)) as connection,
-    ):
-        connection.text_factory = _decode
-        connection.execute("PRAGMA query_only = 1")
-        connection.execute("PRAGMA trusted_schema = 0")
+    with opened(path, mode, busy_seconds) as connection:
         # One snapshot: the columns that the unit probes are those that its SELECT meets.
         connection.execute("BEGIN")
         try:
             return unit(connection)
         except UnicodeDecodeError as error:
-            # What SQLite says of a malformed schema quotes it, and Python decodes that strictly.
-            raise sqlite3.DatabaseError("its schema is malformed") from error
+            raise malformed_schema() from error
+
+
+@contextmanager
+def opened(path: Path, mode: str, busy_seconds: float) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, closed with the block; `mode` is the query of its URI.
+
+    Raises what SQLite and the file system report, untranslated.
+    """
+    uri = f"file://{quote(os.fsencode(path))}?{mode}"
+    with (
+        _connection_counted(path, busy_seconds),
+        closing(
+            # A tail is read on whichever thread is free, by one at a time.
+            sqlite3.connect(
+                uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            )
+        ) as connection,
+    ):
+        connection.text_factory = _decode
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA trusted_schema = 0")
+        yield connection
+
+
+def malformed_schema() -> sqlite3.DatabaseError:
+    """What a UnicodeDecodeError of a read means: SQLite quotes such a schema, and Python decodes strictly."""
+    return sqlite3.DatabaseError("its schema is malformed")
 
 
 _decode = partial(str, encoding="utf-8", errors="replace")
@@ -215,18 +234,20 @@ _SHARED_MEMORY_ERRORS = frozenset(
 )
 
 
-def _wants_a_copy(error: sqlite3.Error) -> bool:
+def wants_a_copy(error: sqlite3.Error) -> bool:
+    """Whether the error says that the `-wal` cannot be used where it lies."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code in _SHARED_MEMORY_ERRORS or code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
-_FileId = tuple[int, int]
+FileId = tuple[int, int]
 _turn = threading.Condition()
-_connections: Counter[_FileId] = Counter()
-_being_copied: set[_FileId] = set()
+_connections: Counter[FileId] = Counter()
+_being_copied: set[FileId] = set()
 
 
-def _file_id(path: Path) -> _FileId:
+def file_id(path: Path) -> FileId:
+    """The device and inode of the file at a path. Raises OSError when there is none."""
     found = path.stat()
     return found.st_dev, found.st_ino
 
@@ -234,36 +255,34 @@ def _file_id(path: Path) -> _FileId:
 @contextmanager
 def _connection_counted(path: Path, busy_seconds: float) -> Iterator[None]:
     """Count a connection to the file, once no copy of it is being taken."""
-    file_id = _file_id(path)
+    file = file_id(path)
     with _turn:
-        if not _turn.wait_for(lambda: file_id not in _being_copied, busy_seconds):
+        if not _turn.wait_for(lambda: file not in _being_copied, busy_seconds):
             raise _busy_here(path)
-        _connections[file_id] += 1
+        _connections[file] += 1
     try:
         yield
     finally:
         with _turn:
-            _connections[file_id] -= 1
-            if not _connections[file_id]:
-                del _connections[file_id]
+            _connections[file] -= 1
+            if not _connections[file]:
+                del _connections[file]
             _turn.notify_all()
 
 
 @contextmanager
 def _no_connection(path: Path, busy_seconds: float) -> Iterator[None]:
     """Keep the file free of connections of this process."""
-    file_id = _file_id(path)
+    file = file_id(path)
     with _turn:
-        if not _turn.wait_for(
-            lambda: file_id not in _connections and file_id not in _being_copied, busy_seconds
-        ):
+        if not _turn.wait_for(lambda: file not in _connections and file not in _being_copied, busy_seconds):
             raise _busy_here(path)
-        _being_copied.add(file_id)
+        _being_copied.add(file)
     try:
         yield
     finally:
         with _turn:
-            _being_copied.discard(file_id)
+            _being_copied.discard(file)
             _turn.notify_all()
 
 
@@ -319,7 +338,8 @@ _REASONS: dict[int, tuple[str, str]] = {
 }
 
 
-def _explained(path: Path, error: sqlite3.Error) -> CodexDatabaseError:
+def explained(path: Path, error: sqlite3.Error) -> CodexDatabaseError:
+    """Our error for what SQLite reports of the file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     what, why = _REASONS.get(code, ("cannot be read", str(error)))
     return CodexDatabaseError(f"Codex's database {path.name} {what}", why=why, next_step=_FILES_ONLY)

@@ -57,6 +57,10 @@ class CodexDatabaseError(StoreError):
     """One of Codex's own databases cannot be read; the files still can."""
 
 
+class LogDatabaseError(StoreError):
+    """A log cannot be read now."""
+
+
 class RolloutError(StoreError):
     """A rollout cannot be opened or read at all."""
 

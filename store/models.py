@@ -6,7 +6,7 @@ from a rollout, a log or a database is foreign: whoever shows it makes control c
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,10 +17,14 @@ ThreadSource = Literal["cli", "vscode", "exec", "mcp", "subagent", "unknown"]
 Archived = Literal["no", "yes", "any"]
 ThreadSort = Literal["updated", "created"]
 ListedFrom = Literal["database", "files"]
+ActivityState = Literal["working", "silent", "open", "ended", "died", "unknown"]
 
 ItemKind = Literal["message", "reasoning", "tool", "context", "event", "compaction", "unknown"]
 BackfillStatus = Literal["pending", "running", "complete"]
 BackfillStep = Literal["heads", "full"]
+LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
+LogOrigin = Literal["codex", "rollodex", "file"]
+"""Whose log a row is from; `file` is a database that the person named."""
 
 
 class Frozen(BaseModel):
@@ -45,6 +49,25 @@ class Git(Frozen):
     sha: str | None = None
     branch: str | None = None
     origin_url: str | None = None
+
+
+class Activity(Frozen):
+    """What Codex is doing with a thread.
+
+    `working`: a turn is open and its rollout grew lately. `silent`: a turn is open, and nothing was written for a
+    while: the model thinks, a command runs, or Codex waits for an answer. `open`: a process has the thread open,
+    between turns. `died`: a turn is open, and no process has the thread. `unknown`: whether one does cannot be
+    known here.
+    """
+
+    thread_id: str
+    state: ActivityState
+    since: int | None = None
+    """When the turn began (working), the last line was written (silent, open, died, ended)."""
+    pid: int | None = None
+    """The process that writes the thread, where it is known."""
+    pending: str | None = None
+    """The call that waits for its output, in words."""
 
 
 class Thread(Frozen):
@@ -92,6 +115,13 @@ class Thread(Frozen):
     turns: int | None = None
     messages: int | None = None
     bad_lines: int | None = None
+    turn_since: int | None = None
+    """When the turn began that has not ended; None when there is none, or it is not known."""
+    pending_call: str | None = None
+    """What the longest waiting call of that turn asks for."""
+    pending_since: int | None = None
+    activity: Activity | None = None
+    """What was known of it when the row was asked for; None where nobody looked."""
     children: int = 0
     """How many sub-agent threads name this one as their parent."""
 
@@ -246,3 +276,102 @@ class Notice(Frozen):
     what: str
     why: str = ""
     next_step: str = ""
+
+
+class LogRow(NamedTuple):
+    """One row of a log, as its database has it; a tuple, for there may be very many."""
+
+    id: int
+    """Rises within one database, and is never used again there."""
+    ts: int
+    """Seconds since the epoch."""
+    ts_nanos: int
+    level: str
+    """A `LogLevel`, or what else stands there."""
+    target: str
+    body: str
+    """The message; from Codex 0.115 on with the chain of its spans before it (`store.log_messages`)."""
+    module_path: str | None
+    file: str | None
+    line: int | None
+    thread_id: str | None
+    process_uuid: str | None
+    """`pid:<pid>:<uuid>` of the process that wrote it."""
+    origin: LogOrigin
+
+    @property
+    def at(self) -> int:
+        """When it was written, in ms."""
+        return self.ts * 1000 + self.ts_nanos // 1_000_000
+
+
+class LogQuery(Frozen):
+    """Which rows of a log; what is left empty asks nothing."""
+
+    levels: tuple[LogLevel, ...] = ()
+    min_level: LogLevel | None = None
+    """This level and worse; a level that is none of ours is taken for worse."""
+    from_ms: int | None = None
+    to_ms: int | None = None
+    """Up to and with this millisecond."""
+    modules: tuple[str, ...] = ()
+    """Parts of the module path (the target where there is none), one of which is in it, whatever its case."""
+    files: tuple[str, ...] = ()
+    """Parts of the source file's path, likewise."""
+    thread_ids: tuple[str, ...] = ()
+    """Whole ids, or their beginnings."""
+    threadless: bool = False
+    """Rows of no thread: these alone, or beside those of `thread_ids`."""
+    text: str | None = None
+    """In the whole body, whatever its case."""
+
+
+class LogBatch(NamedTuple):
+    """What came into a log since the batch before."""
+
+    rows: list[LogRow]
+    """In the order in which each database has them."""
+    notices: tuple[Notice, ...] = ()
+    """What keeps the log from being read now; empty again once it can be."""
+    more: bool = False
+    """Whether there is more to be had at once."""
+
+
+class LogShare(NamedTuple):
+    """What one level, target or thread holds of a log; `name` is None for rows without a thread."""
+
+    name: str | None
+    rows: int
+    size: int
+    """In bytes: Codex's own estimate, or the length of the text where it made none."""
+
+
+class LogHealth(Frozen):
+    """What fills a log, and what its database takes on disk."""
+
+    path: str
+    rows: int
+    counted_rows: int
+    """How many of the rows, newest first, the shares are of."""
+    counted_size: int
+    by_level: tuple[LogShare, ...]
+    by_target: tuple[LogShare, ...]
+    """The largest, and so for the threads."""
+    by_thread: tuple[LogShare, ...]
+    last_id: int
+    churn: int
+    """Rows that were written and are deleted again."""
+    oldest_at: int | None
+    newest_at: int | None
+    per_minute: tuple[int, ...]
+    """Rows of each of the last minutes, the newest row's last."""
+    file_size: int
+    wal_size: int
+    page_size: int
+    pages: int
+    free_pages: int
+
+    @property
+    def partial(self) -> bool:
+        """Whether there was too much to count it all."""
+        return self.counted_rows < self.rows
