@@ -61,13 +61,19 @@ class BackfillWorker:
         if not transaction(self._connection, self._claim):
             return False
         done = False
+        failure: str | None = None
         try:
             done = self._work(last_step)
+        except Exception as error:
+            failure = str(error)
+            raise
         finally:
             if not done:
                 transaction(
                     self._connection,
-                    lambda c: backfill_state.release_backfill(c, self._me, now_ms=self._clock.now_ms()),
+                    lambda c: backfill_state.release_backfill(
+                        c, self._me, now_ms=self._clock.now_ms(), failure=failure
+                    ),
                 )
         return True
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from store.errors import LeaseLost
 from store.models import BackfillFailure, BackfillOwner, BackfillProgress, BackfillStep
+from store.own_logs import log
 from store.ownership import Owner, lease_is_stale
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from store.models import LogLevel
 
 LEASE_SECONDS: Final = 900
 """How long a worker may be silent before another takes over, in seconds (Codex's own figure)."""
@@ -99,6 +102,8 @@ def try_claim_backfill(
         " started_at = COALESCE(started_at, ?) WHERE id = 1",
         (me.host, me.boot_id, me.pid, me.started_at, me.token, now_ms + lease_seconds * 1000, now_ms, now_ms),
     )
+    goes_on = f"goes on, {state.step} step, {state.done} of {state.total} done" if state.step else "begins"
+    log(connection, "INFO", __name__, f"the backfill {goes_on}", now_ms=now_ms)
     return True
 
 
@@ -169,13 +174,19 @@ def checkpoint_backfill(
     _check_owned(changed)
 
 
-def release_backfill(connection: sqlite3.Connection, me: Owner, *, now_ms: int) -> None:
+def release_backfill(
+    connection: sqlite3.Connection, me: Owner, *, now_ms: int, failure: str | None = None
+) -> None:
     """Give the work back unfinished, so that the next worker goes on at once."""
-    connection.execute(
+    released = connection.execute(
         f"UPDATE backfill_state SET status = 'pending', {_NO_OWNER}, updated_at = ?"
         " WHERE id = 1 AND status = 'running' AND owner_token = ?",
         (now_ms, me.token),
-    )
+    ).rowcount
+    if released:
+        level: LogLevel = "INFO" if failure is None else "ERROR"
+        why = "before its end" if failure is None else f"by a failure: {failure}"
+        log(connection, level, __name__, f"the backfill stopped {why}", now_ms=now_ms)
 
 
 def mark_backfill_complete(connection: sqlite3.Connection, me: Owner, *, now_ms: int) -> None:
@@ -186,6 +197,14 @@ def mark_backfill_complete(connection: sqlite3.Connection, me: Owner, *, now_ms:
         (now_ms, now_ms, me.token),
     ).rowcount
     _check_owned(changed)
+    state = get_backfill_state(connection)
+    log(
+        connection,
+        "INFO",
+        __name__,
+        f"the backfill is complete: {state.total} rollouts, {state.failed} of them unreadable",
+        now_ms=now_ms,
+    )
 
 
 def reset_backfill(connection: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from store.models import Discrepancy
+from store.own_logs import log
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_VALUE = 1000
 """Characters kept of what was expected and found; a first message may be megabytes."""
+
+_LONGEST_LOGGED = 200
 
 _BOOKKEEPING = frozenset({"key", "id", "rollout_path", "archived", "compressed", "index_state"})
 
@@ -37,6 +40,9 @@ _GROWS = frozenset(
         "sandbox_policy",
         "approval_mode",
         "memory_mode",
+        "turn_since",
+        "pending_call",
+        "pending_since",
     }
 )
 
@@ -83,20 +89,34 @@ def record(
     found: object = None,
     now_ms: int,
 ) -> None:
-    """Note a discrepancy, or that one already noted (or resolved) is seen again."""
+    """Note a discrepancy, or that one already noted (or resolved) is seen again; the first is logged."""
+    values = {
+        **_identity(kind, thread_id, place, field),
+        "expected": _text(expected),
+        "found": _text(found),
+        "now_ms": now_ms,
+    }
+    again = connection.execute(
+        "UPDATE discrepancies SET expected = :expected, found = :found, resolved_at = NULL,"
+        " last_seen_at = max(last_seen_at, :now_ms)"
+        " WHERE kind = :kind AND thread_id = :thread_id AND place = :place AND field = :field",
+        values,
+    ).rowcount
+    if again:
+        return
     connection.execute(
         "INSERT INTO discrepancies"
         " (kind, thread_id, place, field, expected, found, first_seen_at, last_seen_at)"
-        " VALUES (:kind, :thread_id, :place, :field, :expected, :found, :now_ms, :now_ms)"
-        " ON CONFLICT (kind, thread_id, place, field) DO UPDATE SET"
-        " expected = excluded.expected, found = excluded.found, resolved_at = NULL,"
-        " last_seen_at = max(last_seen_at, excluded.last_seen_at)",
-        {
-            **_identity(kind, thread_id, place, field),
-            "expected": _text(expected),
-            "found": _text(found),
-            "now_ms": now_ms,
-        },
+        " VALUES (:kind, :thread_id, :place, :field, :expected, :found, :now_ms, :now_ms)",
+        values,
+    )
+    log(
+        connection,
+        "WARN",
+        __name__,
+        f"{kind} in {place}: {field or 'file'} expected {_logged(expected)}, found {_logged(found)}",
+        thread_id=thread_id,
+        now_ms=now_ms,
     )
 
 
@@ -142,6 +162,12 @@ def list_open(connection: sqlite3.Connection) -> list[Discrepancy]:
 def _identity(kind: str, thread_id: str | None, place: str, field: str | None) -> dict[str, str]:
     """Absent parts are stored as '': NULLs would never conflict, and each sighting would be a new row."""
     return {"kind": kind, "thread_id": thread_id or "", "place": place, "field": field or ""}
+
+
+def _logged(value: object) -> str:
+    """A value in short: a first message may be long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_LOGGED else text[: _LONGEST_LOGGED - 1] + "…"
 
 
 def _text(value: object) -> str | None:

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from store.discrepancies import compare_rows, record, resolve
+from store.own_logs import log
 from store.thread_rows import FACT_COLUMNS
 
 if TYPE_CHECKING:
@@ -374,6 +375,14 @@ def prune_rollout(
     if gone.rowcount != 1:
         return
     connection.execute("UPDATE rollouts SET mtime_ns = -1 WHERE thread_id = ?", (thread_id,))
+    log(
+        connection,
+        "INFO",
+        __name__,
+        f"pruned the thread whose rollout is gone: {path}",
+        thread_id=thread_id,
+        now_ms=now_ms,
+    )
     record(
         connection,
         kind="stale_row",

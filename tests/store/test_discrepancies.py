@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,17 +10,9 @@ from store.discrepancies import LONGEST_VALUE, Difference, compare_rows, list_op
 from store.models import Discrepancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import sqlite3
 
 PLACE = "sessions/2026/11/22/rollout-a.jsonl"
-
-
-@pytest.fixture
-def connection() -> Iterator[sqlite3.Connection]:
-    schema = resources.files("store.migrations.state").joinpath("0001_threads.sql").read_text()
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(schema)
-        yield connection
 
 
 def note(
