@@ -54,10 +54,10 @@ class Git(Frozen):
 class Activity(Frozen):
     """What Codex is doing with a thread.
 
-    `working`: a turn is open and its rollout grew lately. `silent`: a turn is open, and nothing was written for a
-    while: the model thinks, a command runs, or Codex waits for an answer. `open`: a process has the thread open,
-    between turns. `died`: a turn is open, and no process has the thread. `unknown`: whether one does cannot be
-    known here.
+    `working`: a turn is open and its rollout grew lately. `silent`: a turn is open, and nothing was written
+    for a while: the model thinks, a command runs, or Codex waits for an answer. `open`: a process has the
+    thread open, between turns. `died`: a turn is open, and no process has the thread. `unknown`: whether one
+    does cannot be known here.
     """
 
     thread_id: str

@@ -45,6 +45,9 @@ FACT_COLUMNS: Final = (
     "messages",
     "bad_lines",
     "unknown_records",
+    "turn_since",
+    "pending_call",
+    "pending_since",
 )
 """Columns of `threads` that have the name of the fact that they hold."""
 
@@ -86,6 +89,9 @@ _SELECT_COLUMNS: Final = (
     "turns",
     "messages",
     "bad_lines",
+    "turn_since",
+    "pending_call",
+    "pending_since",
 )
 
 SELECT_THREAD: Final = (

@@ -32,6 +32,8 @@ class RolloutFacts:
     `unknown_records` are None unless all of the file was read. `updated_at` is the time of the last line that
     has one, in milliseconds; None where no line has (before 0.36). A paginated fork's first user message and
     preview are its own first prompt, although Codex's row has its parent's, which the file does not hold.
+    `turn_since` is when the turn began that has not ended (since 0.104; None when there is none), and
+    `pending_call` what its longest waiting call asks for; they too are known only from all of the file.
     """
 
     thread_id: str
@@ -68,6 +70,9 @@ class RolloutFacts:
     messages: int | None = None
     bad_lines: int | None = None
     unknown_records: int | None = None
+    turn_since: int | None = None
+    pending_call: str | None = None
+    pending_since: int | None = None
     tools: tuple[DynamicTool, ...] = ()
     problems: tuple[Problem, ...] = ()
     """The first few; `problem_count` counts all."""

@@ -41,6 +41,7 @@ from store.rollouts.lines import (
     stamp,
     verify,
 )
+from store.rollouts.open_turn import CALL_TYPES, OUTPUT_TYPES, OpenTurn
 from store.rollouts.scan import RolloutFile, created_ms_in_name
 from store.rollouts.turns import OwnTurns
 
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 KEPT_PROBLEMS: Final = 20
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _USAGE_TOLD = re.compile(rb'[^\\]{0,200}"payload":\{"type":"token_count","info":\{"total_token_usage":\{')
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _INJECTED_KINDS: Final = frozenset({"user_instructions", "environment_context"})
@@ -70,6 +71,7 @@ class Fold:
         self._tools: list[dict[str, Any]] = []
         self._inherited = InheritedPrefix()
         self._own = OwnTurns()
+        self._turn = OpenTurn()
         self._bad_lines = 0
         self._unknown_records = 0
         self._problems: list[Problem] = []
@@ -204,9 +206,13 @@ class Fold:
             values.pop("memory_mode", None)
         if values.get("created_at") is None:
             values["created_at"] = created_ms_in_name(file.path)
+        pending, pending_since = self._turn.pending or (None, None)
         return RolloutFacts(
             thread_id=thread_id,
             **values,
+            turn_since=self._turn.since,
+            pending_call=pending,
+            pending_since=pending_since,
             turns=self._own.turns if whole else None,
             messages=self._own.messages if whole else None,
             bad_lines=self._bad_lines if whole else None,
@@ -227,6 +233,7 @@ class Fold:
             "tools": self._tools,
             "inherited": self._inherited.state(),
             "own": [self._own.standing, self._own.begun, self._own.before],
+            "turn": self._turn.state(),
             "bad_lines": self._bad_lines,
             "unknown_records": self._unknown_records,
             "problems": [asdict(problem) for problem in self._problems],
@@ -247,6 +254,7 @@ class Fold:
         fold._tools = kept["tools"]
         fold._inherited = InheritedPrefix(*kept["inherited"])
         fold._own = OwnTurns(*kept["own"])
+        fold._turn = OpenTurn(*kept["turn"])
         fold._bad_lines = kept["bad_lines"]
         fold._unknown_records = kept["unknown_records"]
         fold._problems = [Problem(**problem) for problem in kept["problems"]]
@@ -327,13 +335,22 @@ class Fold:
     def _on_turn_begun(self, line: bytes, inherited: bool) -> None:
         if not inherited:
             self._own.begin()
+            self._turn.begin(line)
 
     def _on_turn_ended(self, line: bytes, inherited: bool) -> None:
         self._own.end()
+        self._turn.end()
+
+    def _on_call(self, line: bytes, inherited: bool) -> None:
+        self._turn.call(line)
+
+    def _on_output(self, line: bytes, inherited: bool) -> None:
+        self._turn.output(line)
 
     def _on_rolled_back(self, line: bytes, inherited: bool) -> None:
         if not inherited and (rolled_back := read_payload(RolledBack, line)) is not None:
             self._own.roll_back(rolled_back.num_turns or 0)
+            self._turn.end()
 
     def _on_token_count(self, line: bytes, inherited: bool) -> None:
         if _USAGE_TOLD.match(line):
@@ -366,6 +383,8 @@ _HANDLERS: Final[dict[LineType, Callable[[Fold, bytes, bool], None]]] = {
     (RESPONSE_ITEM, "message"): Fold._on_message,
     **{(EVENT_MSG, name): Fold._on_turn_begun for name in TURN_BEGINS},
     **{(EVENT_MSG, name): Fold._on_turn_ended for name in ("task_complete", "turn_complete", "turn_aborted")},
+    **{(RESPONSE_ITEM, name): Fold._on_call for name in CALL_TYPES},
+    **{(RESPONSE_ITEM, name): Fold._on_output for name in OUTPUT_TYPES},
     (EVENT_MSG, "thread_rolled_back"): Fold._on_rolled_back,
     (EVENT_MSG, "token_count"): Fold._on_token_count,
     (EVENT_MSG, "thread_goal_updated"): Fold._on_goal_updated,
