@@ -157,18 +157,16 @@ def classify(line: bytes) -> LineType | None:
 
 def verify(line: bytes) -> LineType | BadLine:
     """Say what `decode` would say of a line, all of it read, but without the cost of its payload."""
-    try:
-        fields = _TYPES(line)
-    except ValidationError:
-        return _verify_slowly(line)
     match = _PREFIX.match(line)
-    begins = None if match is None else _by_prefix(match)
-    if begins is None or "payload" not in fields:
-        return _verify_slowly(line)
-    name, subtype = begins
-    if fields["type"] != name or (subtype is not None and fields["payload"].get("type") != subtype):
-        return _verify_slowly(line)
-    return begins
+    begins = None if match is None else _FOUND.get(match.group(3, 4, 5))
+    if begins is not None and _holds(line, begins):
+        return begins
+    decoded = decode(line)
+    if isinstance(decoded, BadLine):
+        return decoded
+    if match is not None:
+        _by_prefix(match)
+    return decoded.type, decoded.subtype
 
 
 def decode(line: bytes) -> RolloutLine | BadLine:
@@ -277,9 +275,13 @@ def _told_apart(value: dict[str, Any]) -> RolloutLine | BadLine:
     return BadLine("no type")
 
 
-def _verify_slowly(line: bytes) -> LineType | BadLine:
-    decoded = decode(line)
-    return decoded if isinstance(decoded, BadLine) else (decoded.type, decoded.subtype)
+def _holds(line: bytes, begins: LineType) -> bool:
+    """Whether all of a line is JSON and of the type that it begins with."""
+    try:
+        fields = _TYPES(line)
+        return fields["type"] == begins[0] and (begins[1] is None or fields["payload"]["type"] == begins[1])
+    except (ValidationError, KeyError):
+        return False
 
 
 def _reason(line: bytes, error: Exception) -> str:
