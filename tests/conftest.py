@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from syrupy.location import PyTestLocation
 
-pytest_plugins = ["store_fixtures"]
+pytest_plugins = ["codex_program", "store_fixtures"]
 
 TESTS = Path(__file__).parent
 SNAPSHOTS = TESTS.parent / "snapshots"
