@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sqlite3
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .homes import Home, bytes_of, cached_home, plain_scan, prefix_scan
-from .processes import first_rows, rollodex, run
+from .processes import START_SECONDS, first_rows, rollodex, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +134,8 @@ def _shown(name: str, value: float | None) -> str:
         return "-"
     if "bytes" in name or "memory" in name:
         return f"{value / 1e6:,.0f} MB"
+    if value == math.inf:
+        return f"> {START_SECONDS:.0f} s"
     return f"{value * 1000:,.1f} ms" if value < 1 else f"{value:,.2f} s"
 
 
@@ -159,7 +162,7 @@ def ratios(results: dict[str, Figures]) -> list[str]:
     return lines
 
 
-def machine(cache: Path) -> str:
+def machine() -> str:
     """What the figures were measured on."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
@@ -187,13 +190,15 @@ def main() -> None:
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     results: dict[str, Figures] = {}
-    for threads, is_small in options.homes:
-        print(f"{threads:,} threads: making the home", file=sys.stderr, flush=True)
-        home = cached_home(options.cache, threads, "small" if is_small else "realistic")
-        results[home.name] = measure(home)
-    print(machine(options.cache), table(results), *ratios(results), sep="\n\n")
+    try:
+        for threads, is_small in options.homes:
+            print(f"{threads:,} threads: making the home", file=sys.stderr, flush=True)
+            home = cached_home(options.cache, threads, "small" if is_small else "realistic")
+            results[home.name] = measure(home)
+    finally:
+        print(machine(), table(results), "\n".join(ratios(results)), sep="\n\n")
     if options.json is not None:
-        options.json.write_text(json.dumps({"machine": machine(options.cache), "figures": results}, indent=1))
+        options.json.write_text(json.dumps({"machine": machine(), "figures": results}, indent=1))
 
 
 if __name__ == "__main__":
