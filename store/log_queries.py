@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from store import codex_connection
@@ -12,7 +14,7 @@ from store.log_table import LogTable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from store.log_sources import LogSource
     from store.models import LogOrigin, LogQuery, LogRow
@@ -23,11 +25,19 @@ SLICE_ROWS: Final = 5_000
 """How many rows one read transaction looks at."""
 
 
+_BY_TIME: Final = attrgetter("ts", "ts_nanos")
+
+
 class Read(Protocol):
     """Runs one unit of reading in one read transaction."""
 
     def __call__(self, unit: Callable[[sqlite3.Connection], T], /) -> T:
         """What the unit returns."""
+
+
+def merged(logs: Iterable[Sequence[LogRow]]) -> list[LogRow]:
+    """Rows of several logs by time; each log's own order is kept."""
+    return list(heapq.merge(*logs, key=_BY_TIME))
 
 
 def query_logs(

@@ -61,7 +61,7 @@ class _Folder:
         return self._found
 
 
-def own_logs(state: Path) -> LogSource:
+def rollodex_logs(state: Path) -> LogSource:
     """What our own store wrote down, in our state database."""
     return LogSource("rollodex", state, lambda: _with_content(state))
 

@@ -52,7 +52,7 @@ class LogTable:
 
     def key(self, row_id: int) -> RowKey | None:
         """What identifies the row of this id, or None when there is none."""
-        columns = (*map(self._or_null, ("ts", "ts_nanos", "target")), f"substr({self.body}, 1, 200)")
+        columns = (*map(self._or_null, ("ts", "ts_nanos", "target")), f"substr({self._body}, 1, 200)")
         row: RowKey | None = self._connection.execute(
             f"SELECT {', '.join(columns)} FROM logs WHERE rowid = ?", (row_id,)
         ).fetchone()
@@ -97,21 +97,59 @@ class LogTable:
             found.reverse()
         return [LogRow._make((*row, origin)) for row in found]
 
+    def shares(self, *, above: int, upto: int) -> list[tuple[str, str, str | None, int, int]]:
+        """Level, target and thread with their number of rows and bytes, of the rows in that range of ids."""
+        names = ", ".join(f"CAST({self._or_null(name)} AS TEXT)" for name in ("level", "target", "thread_id"))
+        found: list[tuple[str, str, str | None, int, int]] = self._connection.execute(
+            f"SELECT {names}, count(*), coalesce(sum({self._size}), 0) FROM logs NOT INDEXED"
+            " WHERE rowid > ? AND rowid <= ? GROUP BY 1, 2, 3",
+            (above, upto),
+        ).fetchall()
+        return found
+
+    def count(self) -> int:
+        """How many rows there are; SQLite counts them in its smallest index."""
+        return self._number("SELECT count(*) FROM logs")
+
+    def time_span(self) -> tuple[int | None, int | None]:
+        """When the oldest and the newest row were written, in ms."""
+        ts, nanos = self._or_null("ts"), self._or_null("ts_nanos")
+        ms = f"CAST({ts} AS INTEGER) * 1000 + coalesce(CAST({nanos} AS INTEGER), 0) / 1000000"
+        ends = []
+        for order in ("ASC", "DESC"):
+            row = self._connection.execute(
+                f"SELECT {ms} FROM logs ORDER BY {ts} {order}, {nanos} {order} LIMIT 1"
+            ).fetchone()
+            ends.append(None if row is None else row[0])
+        return ends[0], ends[1]
+
+    def per_minute(self, newest_at: int, minutes: int) -> tuple[int, ...]:
+        """How many rows were written in each of the minutes up to that of `newest_at`."""
+        last = newest_at // 60_000
+        ts = self._or_null("ts")
+        found = dict(
+            self._connection.execute(
+                f"SELECT CAST({ts} AS INTEGER) / 60, count(*) FROM logs WHERE {ts} >= ? GROUP BY 1",
+                ((last - minutes + 1) * 60,),
+            ).fetchall()
+        )
+        return tuple(found.get(minute, 0) for minute in range(last - minutes + 1, last + 1))
+
     @staticmethod
     def has_thread_index(query: LogQuery) -> bool:
         """Whether the rows of the query are few and found by the index on the thread."""
         return bool(query.thread_ids) and not query.threadless
 
     @property
-    def body(self) -> str:
+    def _body(self) -> str:
         """The expression of a row's text."""
         names = [name for name in ("feedback_log_body", "message") if name in self._columns]
         return f"coalesce({', '.join(names)}, '')" if names else "''"
 
     @property
-    def size(self) -> str:
+    def _size(self) -> str:
         """The expression of a row's size in bytes."""
-        return "estimated_bytes" if "estimated_bytes" in self._columns else f"length({self.body})"
+        return "estimated_bytes" if "estimated_bytes" in self._columns else f"length({self._body})"
 
     def _selected(self) -> str:
         # Any column may hold any type: the tables are not STRICT.
@@ -120,7 +158,7 @@ class LogTable:
                 "rowid",
                 *(f"coalesce(CAST({self._or_null(name)} AS INTEGER), 0)" for name in ("ts", "ts_nanos")),
                 *(f"coalesce(CAST({self._or_null(name)} AS TEXT), '')" for name in _TEXTS),
-                f"CAST({self.body} AS TEXT)",
+                f"CAST({self._body} AS TEXT)",
                 *(f"CAST({self._or_null(name)} AS TEXT)" for name in _OPTIONAL_TEXTS[:2]),
                 f"CAST({self._or_null('line')} AS INTEGER)",
                 *(f"CAST({self._or_null(name)} AS TEXT)" for name in _OPTIONAL_TEXTS[2:]),
@@ -156,7 +194,7 @@ class LogTable:
                 either.append(f"{thread} IS NULL")
             conditions.append(_either(either))
         if query.text:
-            conditions.append(rf"{self.body} LIKE ? ESCAPE '\'")
+            conditions.append(rf"{self._body} LIKE ? ESCAPE '\'")
             values.append(_containing(query.text))
         return conditions, values
 

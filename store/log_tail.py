@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from contextlib import suppress
-from operator import attrgetter
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from store.errors import CodexDatabaseError
 from store.followed_database import FollowedDatabase
-from store.log_queries import SLICE_ROWS, newest_rows
+from store.log_queries import SLICE_ROWS, merged, newest_rows
 from store.log_sources import unreadable
 from store.log_table import LogTable
 from store.models import LogBatch, Notice
@@ -30,8 +28,6 @@ BACKFILL_ROWS: Final = 200
 """How many rows there already are a tail begins with, as Codex's own `logs_client`."""
 
 POLL_SECONDS: Final = 0.5
-
-_BY_TIME = attrgetter("ts", "ts_nanos")
 
 
 class LogTail:
@@ -55,7 +51,7 @@ class LogTail:
             if self._stopped.is_set():
                 return LogBatch([])
             batches = [tail.poll() for tail in self._tails]
-            rows = list(heapq.merge(*(batch.rows for batch in batches), key=_BY_TIME))
+            rows = merged(batch.rows for batch in batches)
             if not self._began:
                 self._began = True
                 rows = rows[max(0, len(rows) - self._backfill) :]

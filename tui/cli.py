@@ -22,6 +22,7 @@ T = TypeVar("T")
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 FOLDER = click.Path(path_type=Path)
+LEVEL = click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], case_sensitive=False)
 SOURCES = ("cli", "vscode", "exec", "mcp", "subagent", "unknown")
 
 
@@ -141,6 +142,35 @@ def backfill(options: Options, *, action: str | None, as_json: bool) -> None:
     from tui.subcommands import run_backfill
 
     _emit(run_backfill(options, action=action, as_json=as_json))
+
+
+@rollodex.command()
+@click.option("--db", type=FOLDER, help="This database instead of the home's own.")
+@click.option(
+    "--source", type=click.Choice(["codex", "rollodex", "all"]), help="Whose log.  [default: codex]"
+)
+@click.option("--level", "levels", multiple=True, type=LEVEL, help="Exactly this level; repeatable.")
+@click.option("--min-level", type=LEVEL, help="This level and worse.")
+@click.option("--from", "from_time", metavar="TIME", help="No rows before: RFC 3339 or unix seconds.")
+@click.option("--to", "to_time", metavar="TIME", help="No rows after.")
+@click.option("--module", "modules", multiple=True, help="Part of the module's path; repeatable.")
+@click.option("--file", "files", multiple=True, help="Part of the source file's path; repeatable.")
+@click.option("--thread-id", "thread_ids", multiple=True, help="Only this thread; repeatable.")
+@click.option("--threadless", is_flag=True, help="Rows of no thread, alone or beside --thread-id.")
+@click.option("--search", help="Only rows with this text in them.")
+@click.option(
+    "--backfill", type=click.IntRange(min=0), default=200, show_default=True, help="Rows at the start."
+)
+@click.option("--poll-ms", type=click.IntRange(min=10), default=500, show_default=True, help="Between looks.")
+@click.option("--compact", is_flag=True, help="Only time, level and message.")
+@click.option("--no-follow", is_flag=True, help="End after the rows that are there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@where_options
+def logs(options: Options, **values: Any) -> None:
+    """Follow Codex's structured log; times are UTC."""
+    from tui.log_commands import print_logs
+
+    print_logs(options, values, _emit)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
