@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,6 +28,16 @@ TAIL_WINDOWS: Final = (16 << 10, 64 << 10, 256 << 10, 1 << 20)
 COMPRESSED_LIMIT: Final = 8 << 20
 """The tail of a compressed file that holds more than this is left to the full read."""
 
+
+_LAST_LINES: Final = 4
+"""Lines that are given whatever they are: one of them has the time that the thread was last written to."""
+
+_UNWANTED: Final = re.compile(
+    rb'\{"timestamp":"[^"\\]*",(?:"ordinal":\d{1,19},)?"type":"'
+    rb'(?:response_item|world_state|token_usage_record"|compacted"'
+    rb'|event_msg","payload":\{"type":"(?!token_count"|thread_settings_applied")[a-z_]+")'
+)
+"""Begins a line that is no turn context, token count or change of settings; cheaper than `classify`."""
 
 _USAGE: Final[LineType] = (EVENT_MSG, "token_count")
 _CONTEXT: Final[LineType] = (TURN_CONTEXT, None)
@@ -149,8 +160,12 @@ def _read_tail(fold: Fold, window: _Window, size: int) -> None:
 
 
 def _lines_back(window: _Window, size: int) -> Iterator[bytes]:
-    """The lines of the last MiB, the last one first; a line that begins before it is left out."""
+    """The lines of the last MiB, the last one first, but for those that surely say nothing wanted.
+
+    The very last lines come whatever they are. A line that begins before the last MiB is left out.
+    """
     start, rest = size, b""
+    seen = 0
     for length in TAIL_WINDOWS:
         before = max(size - length, 0)
         data = window(before, start - before) + rest
@@ -158,7 +173,9 @@ def _lines_back(window: _Window, size: int) -> Iterator[bytes]:
         end = len(data)
         while (newline := data.rfind(b"\n", 0, end)) >= 0:
             if newline + 1 < end:
-                yield data[newline + 1 : end]
+                seen += 1
+                if seen <= _LAST_LINES or _UNWANTED.match(data, newline + 1, end) is None:
+                    yield data[newline + 1 : end]
             end = newline
         rest = data[:end]
         if start == 0:
