@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
     from textual.widget import Widget
 
-    from store.errors import StoreError
 
 THREAD_ID = "0199aaaa-0000-7000-8000-000000000001"
 PARENT_ID = "0199aaaa-0000-7000-8000-000000000000"
@@ -70,7 +69,8 @@ class Transcript:
         self.all = list(items)
         self.screen = screen
         self.asked: list[tuple[int, int]] = []
-        self.error: StoreError | None = None
+        self.error: Exception | None = None
+        self._appended: list[TranscriptItem] = []
         self._indexed = asyncio.Event()
         self.complete = indexed
 
@@ -90,6 +90,10 @@ class Transcript:
     def tools(self) -> Sequence[int]:
         return [at for at, one in enumerate(self.all) if one.kind == "tool"]
 
+    def append(self, *items: TranscriptItem) -> None:
+        """Let the rollout grow; the index takes it in when it is asked to."""
+        self._appended += items
+
     def finish_index(self) -> None:
         self.complete = True
         self._indexed.set()
@@ -98,6 +102,8 @@ class Transcript:
         self._check()
         if not self.complete:
             await self._indexed.wait()
+        self.all += self._appended
+        self._appended = []
 
     async def first_screen(self, *, end: bool) -> Sequence[TranscriptItem]:
         self._check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -49,6 +49,12 @@ class StripView(ScrollView, can_focus=True):
 
     def styles_changed(self) -> None:
         """The tones are others now: build the lines again."""
+
+    def scroll_to(
+        self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any
+    ) -> None:
+        """Go there at once: lines may come or go on the way, and text that glides cannot be read."""
+        super().scroll_to(x, y, animate=False, **options)
 
     def grounded(self, strip: Strip, width: int) -> Strip:
         """Return a line of exactly this width on the pane's own colours."""

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 _SHELLS = frozenset(
     ("exec_command", "shell", "shell_command", "local_shell", "container.exec", "user_shell", "unified_exec")
 )
+_SILENT = frozenset(("web_search", "sleep"))
+"""Tools whose calls never have an output of their own."""
+
 _PLAN_DONE, _PLAN_NOW = "[x] ", "[~] "
+
+SHORTEST_SAID = 50
+"""Milliseconds from which on a call's duration is worth saying."""
 
 LONGEST_PARSED = 262_144
 """Characters of arguments that are decoded as JSON."""
@@ -41,11 +47,11 @@ def call_line(item: TranscriptItem) -> Call:
         notes.append(f"exit {item.exit_code}")
     elif item.failed:
         notes.append("failed")
-    if item.duration_ms is not None:
+    if item.duration_ms is not None and item.duration_ms >= SHORTEST_SAID:
         notes.append(duration(item.duration_ms))
     if item.output is not None:
         notes.append(_lines(item.output))
-    elif item.exit_code is None and not item.failed:
+    elif item.exit_code is None and not item.failed and item.tool not in _SILENT:
         notes.append("no output")
     return Call(visible_line(name), visible_line(what[:LONGEST_OBJECT]), tuple(notes))
 

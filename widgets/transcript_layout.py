@@ -21,6 +21,9 @@ ItemKey = tuple[str, int]
 ITEMS_KEPT = 400
 """Decoded items in memory; those furthest from the screen go first."""
 
+CHARACTERS_KEPT = 8_000_000
+"""Characters of decoded items in memory, besides those in sight."""
+
 LINES_KEPT = 20_000
 """Drawn lines in memory; those drawn longest ago go first."""
 
@@ -28,6 +31,10 @@ LINES_KEPT = 20_000
 def key_of(item: TranscriptItem) -> ItemKey:
     """Return what an item is known by."""
     return item.thread_id, item.line
+
+
+def _size(item: TranscriptItem) -> int:
+    return len(item.text or "") + len(item.arguments or "") + len(item.output or "")
 
 
 class TranscriptLayout:
@@ -98,12 +105,15 @@ class TranscriptLayout:
 
     def forget_far(self, first: int, last: int) -> None:
         """Drop the items furthest from these when too many are in memory."""
-        excess = len(self._items) - max(ITEMS_KEPT, 2 * (last - first + 1))
-        if excess > 0:
-            middle = (first + last) // 2
-            for position in sorted(self._items, key=lambda position: -abs(position - middle))[:excess]:
-                del self._items[position]
-                self._stale.discard(position)
+        size = sum(map(_size, self._items.values()))
+        if len(self._items) <= ITEMS_KEPT and size <= CHARACTERS_KEPT:
+            return
+        middle = (first + last) // 2
+        for position in sorted(self._items, key=lambda position: -abs(position - middle)):
+            if first - 1 <= position <= last or (len(self._items) <= ITEMS_KEPT and size <= CHARACTERS_KEPT):
+                break
+            size -= _size(self._items.pop(position))
+            self._stale.discard(position)
 
     # Folding
 
@@ -127,6 +137,10 @@ class TranscriptLayout:
         self._all_unfolded = unfolded
         self._turned.clear()
         self.heights.forget()
+
+    def forget_folding(self) -> None:
+        """Fold as at first."""
+        self._turned, self._all_unfolded = set(), False
 
     def keep_folding_of(self, other: TranscriptLayout) -> None:
         """Take over what the person folded and unfolded in another layout of the same thread."""

@@ -215,14 +215,14 @@ def _call_lines(item: TranscriptItem, width: int, tones: Tones) -> Iterator[Line
 def _foldable(item: TranscriptItem, look: Look, *, folded: bool, name: str, what: str) -> Iterator[Line]:
     """Something of which one muted line is enough until it is asked for."""
     tones, glyphs, text = look.tones, look.glyphs, item.text or ""
-    empty = not text.strip()
-    mark = glyphs.dot if empty else glyphs.folded if folded else glyphs.unfolded
     size = f" {glyphs.dot} {count(len(text))} characters" if len(text) > 400 else ""
     end = _rolled_back(item, look)
     room = look.width - 2 - cell_len(size) - sum(cell_len(segment.text) for segment in end)
-    words = cut(f"{name} {glyphs.dot} {what}" if what else name, room)
-    yield [Segment(f"{mark} {words}{size}", tones.muted), *end]
-    if folded or empty:
+    words = f"{name} {glyphs.dot} {what}" if what else name
+    says_it_all = not text.strip() or ("\n" not in text.strip() and not size and cell_len(words) <= room)
+    mark = glyphs.dot if says_it_all else glyphs.folded if folded else glyphs.unfolded
+    yield [Segment(f"{mark} {cut(words, room)}{size}", tones.muted), *end]
+    if folded or says_it_all:
         return
     if item.kind == "reasoning":
         width = min(look.width, MEASURE) - _INDENT

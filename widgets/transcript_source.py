@@ -47,7 +47,7 @@ class TranscriptSource(ItemSource, Protocol):
         ...
 
     async def indexed(self) -> None:
-        """Return once `complete`: index what is not indexed yet."""
+        """Index what is not indexed yet, also what was appended since the last time."""
         ...
 
     async def first_screen(self, *, end: bool) -> Sequence[TranscriptItem]:

@@ -306,9 +306,12 @@ def test_what_happens_in_every_turn_is_quiet_unless_it_failed() -> None:
 
 
 def test_an_unknown_kind_shows_its_raw_words() -> None:
-    strange = item(0, "unknown", label="hologram", text='{"depth": 3}')
-    assert draw(strange) == ['+ hologram · {"depth": 3}']
-    assert draw(strange, folded=False)[1:] == ['  {"depth": 3}']
+    assert draw(item(0, "unknown", label="hologram", text='{"depth": 3}')) == ['· hologram · {"depth": 3}']
+    strange = item(0, "unknown", label="hologram", text=json.dumps({"depth": list(range(60))}))
+    (line,) = draw(strange)
+    assert line.startswith('+ hologram · {"depth": [0, 1')
+    assert cell_len(line) == 80
+    assert "59]}" in "".join(draw(strange, folded=False))
 
 
 def test_a_fork_shows_where_what_it_inherits_begins_and_ends() -> None:

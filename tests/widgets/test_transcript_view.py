@@ -365,7 +365,7 @@ async def test_it_stays_at_the_end_when_the_thread_grows() -> None:
     app = ReaderApp(source)
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
-        source.all += [answer(150, "one more"), answer(151, "and the last")]
+        source.append(answer(150, "one more"), answer(151, "and the last"))
         app.view.grew()
         await settled(pilot)
         assert rows(app)[-1].strip() == "and the last"
@@ -381,7 +381,7 @@ async def test_it_stays_put_and_counts_what_is_new_below() -> None:
         app.view.action_page(-1.0)
         await settled(pilot)
         before = rows(app)
-        source.all += [answer(150, "more"), item(151, "event", label="token_count"), answer(152, "last")]
+        source.append(answer(150, "more"), item(151, "event", label="token_count"), answer(152, "last"))
         app.view.grew()
         await settled(pilot)
         assert rows(app)[:-1] == before[:-1]
@@ -402,6 +402,33 @@ async def test_an_output_that_comes_later_joins_its_call() -> None:
         app.view.grew()
         await settled(pilot)
         assert rows(app)[3] == "+ exec sleep 60 · exit 0 · 1 min · 1 line"
+
+
+async def test_a_great_deal_that_is_new_is_counted_without_being_decoded() -> None:
+    source = Transcript(dialogue(30))
+    app = ReaderApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        app.view.action_first()
+        await settled(pilot)
+        source.asked.clear()
+        source.append(*dialogue(300)[150:])
+        app.view.grew()
+        await settled(pilot)
+        assert rows(app)[-1].strip() == "-- 1350 new below · G --"
+        assert all(stop <= 150 for _, stop in source.asked)
+
+
+async def test_a_rollout_that_became_shorter_leaves_what_is_still_there() -> None:
+    source = Transcript(dialogue(30))
+    app = ReaderApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        del source.all[20:]
+        app.view.grew()
+        await settled(pilot)
+        assert rows(app)[-1].strip() == "answer 3.3"
+        assert cursor(app.view).line == 19
 
 
 # What it says when there is nothing to read
@@ -459,6 +486,18 @@ async def test_a_file_that_went_is_said_with_what_to_do() -> None:
         app.view.action_move(1)
         await settled(pilot)
         assert "The rollout is gone" in screen_text(app)
+
+
+async def test_a_failure_that_nobody_foresaw_is_said_too() -> None:
+    source = Transcript(dialogue(500))
+    app = ReaderApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        source.error = LookupError("line 7")
+        app.view.scroll_to(y=0, animate=False)
+        await settled(pilot)
+        assert "✗ This transcript cannot be shown" in screen_text(app)
+        assert "LookupError: line 7" in screen_text(app)
 
 
 async def test_another_thread_replaces_one_that_is_still_being_read() -> None:
@@ -636,7 +675,7 @@ def test_new_below(snap_compare: Callable[..., bool]) -> None:
         view = pilot.app.query_one(TranscriptView)
         view.action_page(-1.0)
         await settled(pilot)
-        source.all = [*STORY, answer(16, "All green."), prompt(17, "good")]
+        source.append(answer(16, "All green."), prompt(17, "good"))
         view.grew()
         await settled(pilot)
 
