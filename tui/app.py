@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.worker import Worker, WorkerState
 
 from store.errors import StoreError
@@ -15,10 +15,6 @@ from tui.themes import DARK, THEMES
 from widgets.glyphs import ASCII, UNICODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from textual.screen import Screen
-
     from store.clock import Clock
     from tui.services import Services
 
@@ -28,6 +24,7 @@ class RollodexApp(App[None]):
 
     TITLE = "Rollodex"
     CSS_PATH: ClassVar[str] = "app.tcss"
+    COMMANDS: ClassVar = set()
 
     def __init__(
         self, services: Services, clock: Clock, *, ascii_only: bool = False, theme: str = DARK.name
@@ -77,8 +74,4 @@ class RollodexApp(App[None]):
         if isinstance(self.screen, HelpScreen):
             self.screen.dismiss()
         else:
-            self.push_screen(HelpScreen())
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer the theme; everything else in the palette comes from the registry."""
-        yield SystemCommand("Theme: dark, light and others", "", self.action_change_theme)
+            self.push_screen(HelpScreen(ascii_only=self._glyphs is ASCII))

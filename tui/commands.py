@@ -56,5 +56,5 @@ class ActionCommands(Provider):
 
 
 def _line(title: Content, action: Action) -> Content:
-    keys = Content.styled(action.shown_keys, "$text-muted")
+    keys = Content.styled(action.shown_keys(), "$text-muted")
     return title.pad_right(max(2, WIDTH - title.cell_length - keys.cell_length)) + keys

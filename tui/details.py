@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from store.sandbox import describe, parse_policy, short_label
 from widgets.thread_details import Details
 
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
 async def read_details(threads: Threads, thread: Thread, now: int, user_home: Path) -> Details:
     """Return the details of a thread, its dynamic tools and its sandbox in words included."""
+    # Every form of policy is a model of its own: not worth the time before the first frame.
+    from store.sandbox import describe, parse_policy, short_label
+
     policy = None if thread.sandbox_policy is None else parse_policy(thread.sandbox_policy)
     return Details(
         thread=thread,

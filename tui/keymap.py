@@ -50,26 +50,16 @@ class Action:
         """What the key stands for."""
         return self.meaning or self.name
 
-    @property
-    def shown_keys(self) -> str:
-        """The keys as people write them."""
-        return " ".join(shown(key) for key in self.keys)
+    def shown_keys(self, *, ascii_only: bool = False) -> str:
+        """Return the keys as people write them."""
+        return " ".join(shown(key, ascii_only=ascii_only) for key in self.keys)
 
 
 _SHOWN: Final = {
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "pageup": "PgUp",
-    "pagedown": "PgDn",
-    "home": "Home",
-    "end": "End",
     "escape": "esc",
     "question_mark": "?",
     "slash": "/",
     "full_stop": ".",
-    "shift+tab": "⇧tab",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "left_curly_bracket": "{",
@@ -77,14 +67,19 @@ _SHOWN: Final = {
     "plus": "+",
     "minus": "-",
     "circumflex_accent": "^",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
 }
+_DRAWN: Final = {"up": "↑", "down": "↓", "left": "←", "right": "→", "shift+tab": "⇧tab"}
 
 
-def shown(key: str) -> str:
-    """Return a key as people write it: "^d" for ctrl+d."""
-    if key in _SHOWN:
-        return _SHOWN[key]
-    return "^" + key[5:] if key.startswith("ctrl+") else key
+def shown(key: str, *, ascii_only: bool = False) -> str:
+    """Return a key as people write it: "^d" for ctrl+d, "→" for right."""
+    if key in _DRAWN:
+        return key if ascii_only else _DRAWN[key]
+    return _SHOWN.get(key, "^" + key[5:] if key.startswith("ctrl+") else key)
 
 
 def _move(keys: str, description: str, run: str) -> Action:
@@ -201,14 +196,32 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("retry", ("ctrl+r",), ("error",), "try again", "Try again", "screen.retry", 1, meaning="refresh"),
     Action(
         "keep",
-        ("enter", "down"),
+        ("enter",),
         ("filter",),
         "to the list",
         "Keep the filter and go to the list",
         "screen.pane('threads')",
         1,
         meaning="open",
-        palette=False,
+    ),
+    Action(
+        "leave-box",
+        ("escape",),
+        ("filter",),
+        "close",
+        "Close the box; again clears the filter",
+        "screen.close_one",
+        2,
+        meaning="close",
+    ),
+    Action(
+        "down-from-box",
+        ("down",),
+        ("filter",),
+        "to the list",
+        "Down to the list",
+        "screen.pane('threads')",
+        meaning="move(1)",
     ),
 )
 
@@ -230,13 +243,14 @@ def bindings(pane: Pane) -> list[Binding]:
             id=action.name,
         )
         for action in actions(pane)
+        if action.keys
     ]
 
 
 def footer(pane: Pane) -> list[Action]:
     """Return what the footer shows while a pane has the focus: its own keys first, nine in all."""
     own = sorted((action for action in actions(pane) if action.footer is not None), key=_place)
-    everywhere = [] if pane in ("sheet", "help", "error") else actions("everywhere")
+    everywhere = [] if pane in ("filter", "sheet", "help", "error") else actions("everywhere")
     others = sorted(
         (action for action in everywhere if action.footer is not None and action not in own), key=_place
     )
@@ -251,9 +265,10 @@ def _place(action: Action) -> int:
 def sections(panes: Sequence[Pane] = PANES) -> list[tuple[str, list[Action]]]:
     """Return every action once, under the pane that it belongs to; those of several panes come first."""
     shared = [action for action in ACTIONS if sum(pane in _WORKPLACES for pane in action.panes) > 1]
-    sections = [("Moving", shared)]
+    sections, seen = [("Moving", shared)], set(shared)
     for pane in panes:
-        own = [action for action in actions(pane) if action not in shared]
+        own = [action for action in actions(pane) if action.keys and action not in seen]
+        seen.update(own)
         if own:
             sections.append((TITLES[pane], own))
     return sections

@@ -35,6 +35,11 @@ class ThreadsPane(ThreadList, inherit_bindings=False):
 
         text: str
 
+    @property
+    def holding(self) -> bool:
+        """Whether a letter is held back."""
+        return self._held is not None
+
     def on_mount(self) -> None:
         """Begin without a word."""
         self._typing = TypeAhead(MOVES)

@@ -60,20 +60,20 @@ def visible_line(text: str) -> str:
     return visible(_SPACES.sub(" ", text).strip())
 
 
-def cut(text: str, width: int) -> str:
+def cut(text: str, width: int, ellipsis: str = ELLIPSIS) -> str:
     """Return as much of the text as fits `width` cells, ending in "…" when something is left out."""
     if width <= 0:
         return ""
     if (len(text) if text.isascii() else cell_len(text)) <= width:
         return text
-    return set_cell_size(text, width - 1).rstrip() + ELLIPSIS
+    return set_cell_size(text, width - 1).rstrip() + ellipsis
 
 
-def fit(text: str, width: int, *, right: bool = False) -> str:
+def fit(text: str, width: int, *, right: bool = False, ellipsis: str = ELLIPSIS) -> str:
     """Return the text cut or padded to exactly `width` cells."""
     if width <= 0:
         return ""
-    text = cut(text, width)
+    text = cut(text, width, ellipsis)
     blanks = " " * (width - cell_len(text))
     return blanks + text if right else text + blanks
 

@@ -124,9 +124,15 @@ class ThreadList(VirtualList[Thread]):
             *self._title(row, columns.title, title, muted),
         ]
         if columns.project:
-            segments.append(Segment(gap + fit(last_part(row.cwd), columns.project), muted))
+            segments.append(
+                Segment(gap + fit(last_part(row.cwd), columns.project, ellipsis=self._glyphs.ellipsis), muted)
+            )
         segments.append(Segment(gap + fit(count(row.tokens_used), TOKENS_WIDTH, right=True) + " ", muted))
         return segments
+
+    def render_placeholder(self) -> str:
+        """Return what stands for a thread that has not been read."""
+        return " " * (2 + AGE_WIDTH + 1) + self._glyphs.ellipsis
 
     def _title(self, row: Thread, width: int, title: Style, muted: Style) -> list[Segment]:
         """Return the title cell: indent, who the sub-agent is, the title, and how many are under it."""
@@ -142,7 +148,7 @@ class ThreadList(VirtualList[Thread]):
         if cell_len(before) > width // 3:
             before = "  " * depth
         room = width - cell_len(before) - len(after)
-        text = cut(visible_line(row.display_title), room)
+        text = cut(visible_line(row.display_title), room, self._glyphs.ellipsis)
         blanks = " " * max(0, room - cell_len(text))
         return [Segment(before, muted), Segment(text, title), Segment(after + blanks, muted)]
 

@@ -167,9 +167,9 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         """Return one row's segments, `width` cells in all."""
         raise NotImplementedError
 
-    def render_placeholder(self, width: int) -> str:
+    def render_placeholder(self) -> str:
         """Return what stands for a row that has not been read."""
-        return "  …"
+        return "…"
 
     def render_line(self, y: int) -> Strip:
         """Draw the line `y` of the window."""
@@ -184,7 +184,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
             segments = self.render_row(row, index, width, is_cursor=is_cursor)
         else:
             style = self.cursor_style if is_cursor else self.component_style("virtual-list--placeholder")
-            segments = [Segment(self.render_placeholder(width), style)]
+            segments = [Segment(self.render_placeholder(), style)]
         rest = self.cursor_style if is_cursor else blank
         return Strip(segments).adjust_cell_length(width, rest).extend_cell_length(self.size.width, blank)
 

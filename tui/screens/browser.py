@@ -23,7 +23,7 @@ from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
 from widgets.formatting import moment, shorten_path, visible_line, whole
-from widgets.glyphs import UNICODE, Glyphs
+from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.header_bar import HeaderBar, Standing
 from widgets.key_bar import Key, KeyBar
 from widgets.notice_bar import NoticeBar
@@ -56,6 +56,9 @@ TYPING: Final = 0.12
 """Seconds between the last letter in the filter box and the listing."""
 CALM: Final = 0.5
 """Seconds that a listing stands at least when only the home has changed."""
+
+ENDLESS: Final = ("changes", "notices", "backfill")
+"""Groups of the workers that follow a stream for as long as the screen lives."""
 
 
 class BrowserScreen(Screen[None]):
@@ -194,11 +197,9 @@ class BrowserScreen(Screen[None]):
 
     @property
     def _streams(self) -> dict[str, Callable[[], object]]:
-        return {
-            "changes": self._follow_changes,
-            "notices": self._follow_notices,
-            "backfill": self._follow_backfill,
-        }
+        return dict(
+            zip(ENDLESS, (self._follow_changes, self._follow_notices, self._follow_backfill), strict=True)
+        )
 
     def _list(self) -> None:
         if self._soon is not None:
@@ -333,6 +334,7 @@ class BrowserScreen(Screen[None]):
         if self.inspector_frame.display:
             self._find_details(message.thread, on_a_sheet=False)
         self.reader.show(message.thread, message.source, "end" if message.line is None else message.line)
+        self._show_tabs()
 
     def on_browser_screen_details_read(self, message: DetailsRead) -> None:
         """Show the details beside the transcript, or over everything."""
@@ -440,11 +442,20 @@ class BrowserScreen(Screen[None]):
     def _panes(self) -> dict[Pane, Widget]:
         return {"threads": self.thread_list, "transcript": self.reader, "backfill": self.backfill}
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is on its way to the screen, for whoever takes a picture of it."""
+        if not self.is_mounted:
+            return False
+        underway = [each for each in self.app.workers if not each.is_finished and each.group not in ENDLESS]
+        return self._soon is None and self._resting is None and not self.thread_list.holding and not underway
+
     def _look(self, view: View) -> None:
         self._view = view
         self._list()
 
     def _show_thread(self) -> None:
+        self._resting = None
         thread = self.thread_list.current_row
         self.peek.show(thread)
         if not self.transcript_frame.display or thread is None:
@@ -473,7 +484,10 @@ class BrowserScreen(Screen[None]):
     def _show_keys(self) -> None:
         pane: Pane = "filter" if self.filter_box.editing else self._pane
         self.keys.show(
-            [Key(keymap.shown(action.keys[0]), action.label, action.run) for action in keymap.footer(pane)]
+            [
+                Key(keymap.shown(action.keys[0], ascii_only=self._glyphs is ASCII), action.label, action.run)
+                for action in keymap.footer(pane)
+            ]
         )
 
     def _show_tabs(self) -> None:

@@ -46,7 +46,9 @@ class ErrorScreen(Screen[None]):
             if error.next_step:
                 yield Static(Content.styled(visible_line(error.next_step), "$text"))
         bar = KeyBar()
-        bar.show([Key(action.shown_keys, action.label, action.run) for action in keymap.footer("error")])
+        bar.show(
+            [Key(keymap.shown(action.keys[0]), action.label, action.run) for action in keymap.footer("error")]
+        )
         yield bar
 
     def action_retry(self) -> None:

@@ -27,6 +27,10 @@ class HelpScreen(ModalScreen[None]):
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("help")]
 
+    def __init__(self, *, ascii_only: bool = False) -> None:
+        super().__init__()
+        self._ascii_only = ascii_only
+
     def compose(self) -> ComposeResult:
         """Make the panel."""
         with VerticalScroll() as box:
@@ -34,7 +38,13 @@ class HelpScreen(ModalScreen[None]):
             box.border_subtitle = "esc closes"
             yield HelpPanel(
                 [
-                    Section(title, tuple((action.shown_keys, action.description) for action in actions))
+                    Section(
+                        title,
+                        tuple(
+                            (action.shown_keys(ascii_only=self._ascii_only), action.description)
+                            for action in actions
+                        ),
+                    )
                     for title, actions in keymap.sections(SHOWN)
                 ]
             )
