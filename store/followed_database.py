@@ -30,9 +30,8 @@ class FollowedDatabase:
     Otherwise the stamps of the files tell, and each read is one of `codex_connection.read`.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._busy_seconds = busy_seconds
         self._real = Path(os.path.realpath(path))
         self._file: FileId | None = None
         self._stack = ExitStack()
@@ -84,7 +83,7 @@ class FollowedDatabase:
         stamps = codex_connection.fingerprint(self._real)
         if stamps.database is not None:
             self._file = self._file_id()
-        result = codex_connection.read(self.path, unit, busy_seconds=self._busy_seconds)
+        result = codex_connection.read(self.path, unit, busy_seconds=BUSY_SECONDS)
         self._settled = stamps == self._stamps
         self._stamps = stamps
         return result
@@ -100,9 +99,8 @@ class FollowedDatabase:
             return False
         before = self._file_id()
         try:
-            connection = self._stack.enter_context(
-                codex_connection.opened(self._real, "mode=ro", self._busy_seconds)
-            )
+            opened = codex_connection.opened(self._real, "mode=ro", BUSY_SECONDS)
+            connection = self._stack.enter_context(opened)
             self._version = self._data_version(connection)
         except sqlite3.Error as error:
             self._disconnect()
