@@ -6,11 +6,13 @@ reads the rest. One batch is one transaction with its checkpoint, so that a kill
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final
 
 from store import backfill_state
 from store.batches import read_files
 from store.connection import transaction
+from store.reading_ahead import SecondReader
 from store.rollout_rows import known_rollouts
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from store.models import BackfillProgress, BackfillStep
     from store.ownership import Owner
     from store.rollouts.scan import RolloutFile
+
+
+SHARED_FROM: Final = 1000
+"""From how many files on a second process is worth its start."""
 
 
 class BackfillWorker:
@@ -121,13 +127,14 @@ class BackfillWorker:
     def _step(self, step: BackfillStep, watermark: str | None) -> bool:
         todo = self._begin(step, watermark)
         known = known_rollouts(self._connection)
-        read = read_files(self._connection, self._home, todo, known, full=step == "full")
-        for batch in read:
-            transaction(self._connection, lambda c, batch=batch: self._checkpoint(c, batch))  # type: ignore[misc]
-            self._report(backfill_state.get_backfill_state(self._connection))
-            if self._stopping():
-                read.close()
-                return False
+        with SecondReader() if len(todo) >= SHARED_FROM else nullcontext() as second:
+            read = read_files(self._connection, self._home, todo, known, full=step == "full", second=second)
+            for batch in read:
+                transaction(self._connection, lambda c, batch=batch: self._checkpoint(c, batch))  # type: ignore[misc]
+                self._report(backfill_state.get_backfill_state(self._connection))
+                if self._stopping():
+                    read.close()
+                    return False
         return True
 
     def _checkpoint(self, connection: sqlite3.Connection, batch: Batch) -> None:

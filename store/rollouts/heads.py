@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from store.rollouts.lines import LineType
     from store.rollouts.scan import RolloutFile
 
-HEAD_WINDOWS: Final = (48 << 10, 256 << 10, 1 << 20)
+HEAD_WINDOWS: Final = (32 << 10, 128 << 10, 1 << 20)
 """How far the head is read, step by step, until the first prompt is found."""
 
 TAIL_WINDOWS: Final = (16 << 10, 64 << 10, 256 << 10, 1 << 20)
