@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MAX_PAGE: Final = 100_000
 """The longest page that is made in one piece."""
 
+FILES_FRESH_SECONDS: Final = 5.0
+"""How long one scan serves: one with each commit of the backfill would keep a large home from showing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -50,6 +53,7 @@ class Threads:
         self._database = database
         self._clock = clock
         self._files: FileListing | None = None
+        self._files_at = 0.0
 
     async def list_threads(
         self,
@@ -182,9 +186,11 @@ class Threads:
         )
 
     def _listing_from_files(self, query: ThreadQuery) -> Listing:
-        files = FileListing.of(self._home.path)
+        now = self._clock.monotonic()
+        if self._files is None or now - self._files_at > FILES_FRESH_SECONDS:
+            self._files, self._files_at = FileListing.of(self._home.path), now
+        files = self._files
         keys = files.keys(query)
-        self._files = files
         return Listing(keys, len(keys), {"archived": files.archived_count(query)}, "files")
 
     async def _prune_gone(self, threads: Sequence[Thread]) -> set[str]:
