@@ -149,7 +149,7 @@ class LogTable:
     @property
     def _size(self) -> str:
         """The expression of a row's size in bytes."""
-        return "estimated_bytes" if "estimated_bytes" in self._columns else f"length({self._body})"
+        return f"coalesce(nullif({self._or_null('estimated_bytes')}, 0), length({self._body}))"
 
     def _selected(self) -> str:
         # Any column may hold any type: the tables are not STRICT.
