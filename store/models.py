@@ -1,7 +1,7 @@
 """The frozen values that cross from the store to the screens and the command line.
 
-Times are milliseconds since the epoch, UTC, unless a name says otherwise. Unknown is None. Every text that comes
-from a rollout, a log or a database is foreign: whoever shows it makes control characters visible first.
+Times are milliseconds since the epoch, UTC, unless a name says otherwise. Unknown is None. Every text that
+comes from a rollout, a log or a database is foreign: whoever shows it makes control characters visible first.
 """
 
 from __future__ import annotations
@@ -73,10 +73,9 @@ class Activity(Frozen):
 class Thread(Frozen):
     """One thread, as a row of the list.
 
-    `rollout_path` is relative to the Codex home, with "/" between its parts, and is the file that is there now
-    (`.zst` included). `turns` and `messages` count the thread's own: not inherited from a fork's base and not
-    rolled back; both are None until the whole rollout was read. `key` is the row's place in the listing it came
-    from and means nothing elsewhere.
+    `rollout_path` is relative to the Codex home, with "/" between its parts, and is the file that is there
+    now (`.zst` included). `turns` and `messages` count the thread's own: not inherited from a fork's base and
+    not rolled back; both are None until the whole rollout was read. `key` is the row's place in the listing it came from and means nothing elsewhere.
     """
 
     key: int
@@ -127,7 +126,7 @@ class Thread(Frozen):
 
     @property
     def display_title(self) -> str:
-        """What the screens call the thread: name, title, first user message, preview, or that there is none."""
+        """What the screens call the thread: name, title, first message, preview, or that there is none."""
         for text in (self.name, self.title, self.first_user_message, self.preview):
             if text and text.strip():
                 return text
@@ -180,10 +179,12 @@ class DynamicTool(Frozen):
 
 
 class TranscriptItem(Frozen):
-    """One thing that happened in a thread: a call and its output are one, an event and its response item are one.
+    """One thing that happened in a thread.
 
-    `line` is the 0-based number of the line that opens the item in the rollout of `thread_id`; a fork shows what
-    it inherits with the thread id of the thread it comes from. `lines` are all the lines that the item is made of.
+    A call and its output are one item, and so are an event and the response item that says the same.
+
+    `line` is the 0-based number of the line that opens the item in the rollout of `thread_id`; a fork shows
+    what it inherits with the id of the thread that it comes from. `lines` are all the lines of the item.
     """
 
     line: int
@@ -232,7 +233,7 @@ class BackfillFailure(Frozen):
 
 
 class BackfillProgress(Frozen):
-    """Where the backfill stands. `rate` is files a second, `seconds_left` an estimate; both None when unknown."""
+    """Where the backfill stands. `rate` is files a second, `seconds_left` an estimate; None when unknown."""
 
     status: BackfillStatus
     step: BackfillStep | None = None
@@ -276,6 +277,13 @@ class Notice(Frozen):
     what: str
     why: str = ""
     next_step: str = ""
+
+
+class WatchStatus(Frozen):
+    """How soon the rows follow the files: at once, after polling (`notice` says why), or not all of them yet."""
+
+    mode: Literal["catching up", "live", "polling"]
+    notice: Notice | None = None
 
 
 class LogRow(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
@@ -12,6 +12,7 @@ import zstandard
 from store.backfill_following import follow_backfill
 from store.discrepancies import list_open
 from store.reconcile import Reconciled, reconcile
+from store.rollouts.metadata import read_full
 from store.rollouts.scan import scan_home
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from building import HomeBuilder
     from store_fixtures import FixedClock
 
-Check = "Callable[[], Reconciled]"
+    from store.rollouts.metadata import FullRead
 
 
 @pytest.fixture
@@ -43,16 +44,19 @@ def test_an_unchanged_home_opens_no_rollout_and_writes_no_row(
     check: Callable[[], Reconciled], connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check()
-    opened: list[object] = []
-    real_open = os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *args, **more: opened.append(path) or real_open(path, *args, **more)
-    )
+    opened: list[str] = []
+    really_open = os.open
+
+    def watched(path: str, *args: int, **more: int) -> int:
+        opened.append(os.fspath(path))
+        return really_open(path, *args, **more)
+
+    monkeypatch.setattr(os, "open", watched)
     before = connection.total_changes, connection.execute("PRAGMA data_version").fetchone()
     found = check()
     assert (found.read, found.pruned, found.moved) == (0, 0, 0)
     assert (connection.total_changes, connection.execute("PRAGMA data_version").fetchone()) == before
-    assert [path for path in opened if "rollout-" in str(path)] == []
+    assert [path for path in opened if "rollout-" in path] == []
 
 
 def test_an_append_is_read_from_where_it_begins(
@@ -62,15 +66,12 @@ def test_an_append_is_read_from_where_it_begins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     offsets: list[int] = []
-    from store import batches
 
-    real = batches.read_full
-
-    def counting(*args: object, parsed_bytes: int = 0, **more: object) -> object:
+    def counting(*args: Any, parsed_bytes: int = 0, **more: Any) -> FullRead:
         offsets.append(parsed_bytes)
-        return real(*args, parsed_bytes=parsed_bytes, **more)  # type: ignore[arg-type]
+        return read_full(*args, parsed_bytes=parsed_bytes, **more)
 
-    monkeypatch.setattr(batches, "read_full", counting)
+    monkeypatch.setattr("store.batches.read_full", counting)
     size = builder.file(builder.ids[1]).stat().st_size
     builder.append(builder.ids[1], "and one more")
     assert check().read == 1

@@ -11,6 +11,7 @@ import pytest
 from store.errors import BadCursor, DatabaseError, UnknownThread
 from store.models import ThreadQuery
 from store.opening import bring_up_to_date, open_store
+from store.rollouts.metadata import read_heads
 from store.threads import Threads
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from store.models import ThreadsPage
     from store.opening import Store
+    from store.rollouts.metadata import HeadRead
+    from store.rollouts.scan import RolloutFile
 
 
 @asynccontextmanager
@@ -189,13 +192,13 @@ async def test_files_read_heads_only_for_the_page(
 ) -> None:
     for i in range(30):
         builder.add(f"task {i}", archived=i % 3 == 0)
-    from store import file_listing
-
     read: list[str] = []
-    real = file_listing.read_heads
-    monkeypatch.setattr(
-        file_listing, "read_heads", lambda home, file: read.append(file.path) or real(home, file)
-    )
+
+    def counting(home: Path, file: RolloutFile) -> HeadRead:
+        read.append(file.path)
+        return read_heads(home, file)
+
+    monkeypatch.setattr("store.file_listing.read_heads", counting)
     threads = Threads(builder.home, None, clock)
     page = await threads.list_threads(ThreadQuery(archived="any"), limit=5)
     assert len(page.items) == 5
