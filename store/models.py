@@ -75,7 +75,8 @@ class Thread(Frozen):
 
     `rollout_path` is relative to the Codex home, with "/" between its parts, and is the file that is there
     now (`.zst` included). `turns` and `messages` count the thread's own: not inherited from a fork's base and
-    not rolled back; both are None until the whole rollout was read. `key` is the row's place in the listing it came from and means nothing elsewhere.
+    not rolled back; both are None until the whole rollout was read. `key` is the row's place in the
+    listing it came from and means nothing elsewhere.
     """
 
     key: int
