@@ -37,6 +37,9 @@ INSTALL_SECONDS: Final = 200
 TURN_SECONDS: Final = 30
 """Limit for what takes a second; less than the 60 s for which Codex waits on a locked database."""
 
+_LINE_BYTES: Final = 1 << 24
+"""The longest line that a program may print."""
+
 ROOT: Final = Path(__file__).parents[1]
 
 _outcome = pytest.StashKey[dict[str, str]]()
@@ -163,7 +166,7 @@ class Codex:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            limit=1 << 24,
+            limit=_LINE_BYTES,
         )
         try:
             yield process
@@ -316,6 +319,16 @@ class Rollodex:
 
     async def run(self, *arguments: str) -> str:
         """What a subcommand prints; it must end well and have nothing to complain of."""
+        async with self.running(*arguments) as process, asyncio.timeout(TURN_SECONDS):
+            out, err = await process.communicate()
+        complaint = err.decode()
+        assert not complaint, complaint
+        assert process.returncode == 0
+        return out.decode()
+
+    @asynccontextmanager
+    async def running(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A subcommand at work, gone when the block is left."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "tui.cli", *arguments),
             env={
@@ -327,13 +340,14 @@ class Rollodex:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            limit=_LINE_BYTES,
         )
-        async with asyncio.timeout(TURN_SECONDS):
-            out, err = await process.communicate()
-        complaint = err.decode()
-        assert not complaint, complaint
-        assert process.returncode == 0
-        return out.decode()
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     async def json(self, *arguments: str) -> Any:
         """What it prints as one JSON object."""
