@@ -166,6 +166,8 @@ def _identity(kind: str, thread_id: str | None, place: str, field: str | None) -
 
 def _logged(value: object) -> str:
     """A value in short: a first message may be long."""
+    if value is None:
+        return "nothing"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_LOGGED else text[: _LONGEST_LOGGED - 1] + "…"
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from store import codex_connection
 from store.errors import CodexDatabaseError
@@ -62,7 +61,10 @@ def query_logs(
         if found is None:
             return []
         path = found
-        read: Any = partial(codex_connection.read, path)
+
+        def read(unit: Callable[[sqlite3.Connection], T]) -> T:
+            return codex_connection.read(path, unit)
+
         return newest_rows(read, query, source.origin, limit=limit, before_id=before_id, stopping=stopping)
     except CodexDatabaseError as error:
         raise unreadable(path, error) from error

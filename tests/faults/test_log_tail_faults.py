@@ -309,6 +309,21 @@ def test_a_log_locked_from_the_start_still_gets_its_backfill(
         assert drain(tail) == ["two"]
 
 
+# Out of reach
+
+
+def test_on_a_network_each_look_is_at_a_copy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (followed_database, codex_connection):
+        monkeypatch.setattr(module, "on_network", lambda _path: True)
+    with closing(LogTail([codex_logs(path.parent)], LogQuery())) as tail:
+        assert drain(tail) == ["one", "two", "three"]
+        with other_process(path, INSERT_TWO):
+            assert path.with_name(path.name + "-wal").stat().st_size > 0
+            assert drain(tail) == ["two"]
+            assert drain(tail) == []
+            assert codex_connection._connections == {}
+
+
 # Damaged
 
 

@@ -88,7 +88,7 @@ def test_a_discrepancy_is_logged_when_first_seen(state: Path, connection: sqlite
         )
     (row,) = rows(state)
     assert row.body.startswith('field_drift in sessions/a.jsonl: title expected "new xx')
-    assert row.body.endswith("…, found null")
+    assert row.body.endswith("…, found nothing")
     assert row.thread_id == "a"
 
 
