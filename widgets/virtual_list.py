@@ -98,8 +98,14 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         self._before: dict[int, RowT] = {}
         self._asked: tuple[int, ...] = ()
         self._generation = 0
+        self._touched = False
 
     # What is shown
+
+    @property
+    def touched(self) -> bool:
+        """Whether the person has moved in the list, or opened a row."""
+        return self._touched
 
     @property
     def keys(self) -> Sequence[int]:
@@ -254,6 +260,8 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Redraw the two lines that changed and keep the cursor in the window."""
+        # Textual calls the watchers once at the start, when nothing has moved.
+        self._touched = self._touched or old != new
         self.refresh_line(old)
         self.refresh_line(new)
         top, high = round(self.scroll_y), self._rows_high
@@ -267,6 +275,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Ask for rows that come into the window."""
         super().watch_scroll_y(old_value, new_value)
+        self._touched = self._touched or old_value != new_value
         self._want()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -304,6 +313,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         """Choose the row under the cursor."""
         row = self.current_row
         if row is not None:
+            self._touched = True
             self.post_message(self.Opened(row))
 
     def _tell(self) -> None:

@@ -129,6 +129,16 @@ async def test_the_selection_is_kept_when_files_give_way_to_the_database() -> No
         assert "from files" not in str(desk.browser.threads_frame.border_title)
 
 
+async def test_the_first_list_from_the_database_begins_at_its_beginning() -> None:
+    services = FakeServices(many(20)[5:], source="files")
+    async with a_desk_with(services) as desk:
+        assert desk.selected == "Thread 5"
+        services.threads.all = many(20)
+        services.threads.source = "database"
+        services.change()
+        await desk.until(lambda: desk.selected == "Thread 0")
+
+
 async def test_children_unfold_and_fold() -> None:
     async with a_desk_with(FakeServices(a_desk())) as desk:
         before = desk.titles

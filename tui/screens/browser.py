@@ -206,7 +206,9 @@ class BrowserScreen(Screen[None]):
             self._soon.stop()
             self._soon = None
         row = self.thread_list.current_row
-        self._read_listing(self._view, tuple(self._unfolded), row.id if row else None)
+        # Until the person has gone somewhere, a better list begins at its beginning.
+        selected = row.id if row is not None and self.thread_list.touched else None
+        self._read_listing(self._view, tuple(self._unfolded), selected)
 
     def _list_in(self, seconds: float) -> None:
         if self._soon is not None:
@@ -352,9 +354,7 @@ class BrowserScreen(Screen[None]):
 
     def on_virtual_list_cursor_moved(self, message: ThreadsPane.CursorMoved) -> None:
         """Show the thread once the cursor rests."""
-        if self._resting is not None:
-            self._resting.stop()
-        self._resting = self.set_timer(REST, self._show_thread)
+        self._show_soon()
 
     def on_virtual_list_opened(self, message: ThreadsPane.Opened) -> None:
         """Go on to read the thread."""
@@ -429,7 +429,7 @@ class BrowserScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """A pane that comes into sight shows what the cursor is on."""
-        self.call_after_refresh(self._show_thread)
+        self._show_soon()
 
     # What is shown
 
@@ -453,6 +453,11 @@ class BrowserScreen(Screen[None]):
     def _look(self, view: View) -> None:
         self._view = view
         self._list()
+
+    def _show_soon(self) -> None:
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST, self._show_thread)
 
     def _show_thread(self) -> None:
         self._resting = None
@@ -536,7 +541,7 @@ class BrowserScreen(Screen[None]):
         """Go to a pane."""
         self.filter_box.leave()
         self._panes[pane].focus()
-        self.call_after_refresh(self._show_thread)
+        self._show_soon()
 
     def action_next_pane(self, by: int) -> None:
         """Go to the next pane, or the one before."""
