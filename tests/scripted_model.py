@@ -38,6 +38,15 @@ class Command:
     line: str
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call of any other tool, by its name in the request."""
+
+    name: str
+    arguments: dict[str, Any]
+    namespace: str | None = None
+
+
 @dataclass
 class Gate:
     """The response comes here, sets `reached`, and waits until the test sets `opened`."""
@@ -62,7 +71,7 @@ class Refused:
     message: str
 
 
-Step = Message | Reasoning | Command | Gate | Failed | Refused
+Step = Message | Reasoning | Command | Call | Gate | Failed | Refused
 DONE: Sequence[Step] = (Message("Done."),)
 
 
@@ -133,14 +142,13 @@ class ScriptedModel:
 
     def _steps(self, request: dict[str, Any]) -> Sequence[Step]:
         """The script's response to this request of its turn."""
+        items: list[dict[str, Any]] = request["input"]
+        place = max((n for n, item in enumerate(items) if _is_prompt(item)), default=0)
+        responses = self._scripts.get(_user_text(items[place]), ())
+        answered = sum(item["type"].endswith("_call_output") for item in items[place:])
+        if answered < len(responses):
+            return responses[answered]
         schema = request.get("text", {}).get("format", {})
-        items = request["input"]
-        for place in range(len(items) - 1, -1, -1):
-            prompt = _user_text(items[place])
-            if prompt in self._scripts:
-                answered = sum(item["type"].endswith("_call_output") for item in items[place:])
-                responses = self._scripts[prompt]
-                return responses[answered] if answered < len(responses) else DONE
         if schema.get("type") == "json_schema":
             return (Message(json.dumps(example(schema["schema"]))),)
         return DONE
@@ -187,13 +195,16 @@ def example(schema: dict[str, Any]) -> Any:
     return values.get(kind, "text")
 
 
-def _user_text(item: dict[str, Any]) -> str | None:
-    if item.get("type") != "message" or item.get("role") != "user":
-        return None
-    return "".join(part.get("text", "") for part in item["content"])
+def _is_prompt(item: dict[str, Any]) -> bool:
+    """Whether a person wrote it: what Codex says in the user's name begins with a tag."""
+    return item.get("role") == "user" and not _user_text(item).startswith("<")
 
 
-def _item(step: Message | Reasoning | Command, number: str, request: dict[str, Any]) -> dict[str, Any]:
+def _user_text(item: dict[str, Any]) -> str:
+    return "".join(part.get("text", "") for part in item.get("content") or ())
+
+
+def _item(step: Message | Reasoning | Command | Call, number: str, request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(step, Message):
         content = [{"type": "output_text", "text": step.text}]
         return {
@@ -206,20 +217,28 @@ def _item(step: Message | Reasoning | Command, number: str, request: dict[str, A
     if isinstance(step, Reasoning):
         summary = [{"type": "summary_text", "text": step.text}]
         return {"type": "reasoning", "id": f"rs_{number}", "summary": summary}
+    if isinstance(step, Command):
+        step = _shell_call(step.line, request)
+    namespace = {} if step.namespace is None else {"namespace": step.namespace}
+    return {
+        "type": "function_call",
+        "call_id": f"call_{number}",
+        "name": step.name,
+        "arguments": json.dumps(step.arguments),
+        **namespace,
+    }
+
+
+def _shell_call(line: str, request: dict[str, Any]) -> Call:
     arguments: dict[str, Any] = {
-        "exec_command": {"cmd": step.line},
-        "shell_command": {"command": step.line},
-        "shell": {"command": ["bash", "-c", step.line]},
+        "exec_command": {"cmd": line},
+        "shell_command": {"command": line},
+        "shell": {"command": ["bash", "-c", line]},
     }
     offered = {tool.get("name") for tool in request["tools"]}
     name = next((name for name in arguments if name in offered), None)
     assert name is not None, f"no shell among the tools {offered}"
-    return {
-        "type": "function_call",
-        "call_id": f"call_{number}",
-        "name": name,
-        "arguments": json.dumps(arguments[name]),
-    }
+    return Call(name, arguments[name])
 
 
 async def _event(writer: asyncio.StreamWriter, kind: str, data: dict[str, Any]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from codex_program import INSTALL_SECONDS, Codex, Rollodex, eventually
-from scripted_model import Command, Failed, Gate, Message, Reasoning, Refused
+from codex_program import INSTALL_SECONDS, NEWEST, Codex, Rollodex, eventually
+from scripted_model import Call, Command, Failed, Gate, Message, Reasoning, Refused
 
 from store.sandbox import parse_policy, short_label
 
@@ -94,6 +95,8 @@ def _same(name: str, value: Any, row: dict[str, Any]) -> bool:
     if name == "preview" and row["forked_from_id"] is not None:
         # Codex hands its parent's preview down to a fork, whose file does not hold it.
         return value is not None
+    if name == "source" and value.startswith("{"):
+        return (row["source"], row["source_detail"]) == ("subagent", json.loads(value))
     return bool(row[name] == value)
 
 
@@ -238,6 +241,48 @@ async def test_a_fork_shows_what_it_inherits_and_counts_its_own(codex: Codex, ro
         ("now the printer", False),
         ("Done.", False),
     ]
+
+
+# Before 0.150 Codex compresses nothing.
+@pytest.mark.parametrize("codex_program", [NEWEST], indirect=True)
+async def test_a_thread_stays_itself_when_codex_compresses_it(codex: Codex, rollodex: Rollodex) -> None:
+    await codex.exec("first prompt")
+    ((thread_id, row),) = (await our_rows(rollodex)).items()
+    rollout = codex.home / row["rollout_path"]
+    os.utime(rollout, (0, 0))
+    async with codex.app_server() as server:
+        await server.call("rollout/compress")
+        await eventually(lambda: _gone(rollout), bool)
+
+    compressed = (await our_rows(rollodex))[thread_id]
+    assert compressed["rollout_path"] == f"{row['rollout_path']}.zst"
+    same = row.keys() - {"rollout_path", "compressed", "size_bytes"}
+    assert {name: compressed[name] for name in same} == {name: row[name] for name in same}
+
+    await codex.exec("second prompt", "resume", thread_id)
+    resumed = (await same_rows(rollodex, codex))[thread_id]
+    assert (resumed["compressed"], resumed["turns"], resumed["messages"]) == (False, 2, 4)
+
+
+async def _gone(path: Path) -> bool:
+    return not path.exists()
+
+
+async def test_a_sub_agent_is_its_parents_child(codex: Codex, rollodex: Rollodex) -> None:
+    spawn = Call(
+        "spawn_agent",
+        {"message": "explain it", "agent_type": "explorer"},
+        namespace="multi_agent_v1" if codex.newest else None,
+    )
+    codex.model.script("delegate it", [spawn], [Message("It is delegated.")])
+    async with codex.app_server() as server:
+        parent = await server.start_thread(codex.work, config={"features.multi_agent": True})
+        assert await server.turn(parent, "delegate it") == "completed"
+        await eventually(lambda: our_rows(rollodex), lambda rows: len(rows) == 2)
+        rows = await same_rows(rollodex, codex)
+    (child,) = rows.keys() - {parent}
+    assert (rows[child]["parent_thread_id"], rows[child]["agent_role"]) == (parent, "explorer")
+    assert (rows[child]["title"], rows[child]["turns"], rows[parent]["turns"]) == ("explain it", 1, 1)
 
 
 async def test_a_thread_is_right_at_every_moment_of_a_turn(codex: Codex, rollodex: Rollodex) -> None:
