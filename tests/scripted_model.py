@@ -144,13 +144,13 @@ class ScriptedModel:
         """The script's response to this request of its turn."""
         items: list[dict[str, Any]] = request["input"]
         place = max((n for n, item in enumerate(items) if _is_prompt(item)), default=0)
-        responses = self._scripts.get(_user_text(items[place]), ())
+        responses: Sequence[Sequence[Step]] = self._scripts.get(_user_text(items[place]), ())
         answered = sum(item["type"].endswith("_call_output") for item in items[place:])
         if answered < len(responses):
             return responses[answered]
-        schema = request.get("text", {}).get("format", {})
-        if schema.get("type") == "json_schema":
-            return (Message(json.dumps(example(schema["schema"]))),)
+        asked_for = request.get("text", {}).get("format", {})
+        if asked_for.get("type") == "json_schema":
+            return (Message(json.dumps(example(asked_for["schema"]))),)
         return DONE
 
     async def _stream(
