@@ -62,11 +62,15 @@ class FakeThreads:
     all: list[Thread]
     source: ListedFrom = "database"
     error: StoreError | None = None
+    gate: asyncio.Event | None = None
+    """A listing waits for it."""
     rows_asked: list[int] = field(default_factory=list)
     queries: list[ThreadQuery] = field(default_factory=list)
 
     async def keys(self, query: ThreadQuery) -> FakeListing:
         self.queries.append(query)
+        if self.gate is not None:
+            await self.gate.wait()
         if self.error is not None:
             raise self.error
         alike = [thread for thread in self.all if _matches(thread, query)]

@@ -13,7 +13,7 @@ from store.errors import DatabaseBusy, HomeError
 from store.models import Notice
 from tui.app import RollodexApp
 from tui.listing import View
-from tui.screens.browser import BrowserScreen
+from tui.screens.browser import CALM, BrowserScreen
 from tui.screens.error import ErrorScreen
 from tui.screens.help import HelpScreen
 from tui.screens.sheet import SheetScreen
@@ -435,3 +435,20 @@ async def test_ages_go_on_with_the_clock() -> None:
         assert " now " in desk.browser.thread_list.render_line(0).text
         clock.now += 2 * HOUR
         assert " 2h " in desk.browser.thread_list.render_line(0).text
+
+
+async def test_a_long_listing_comes_to_its_end_while_the_home_goes_on_changing() -> None:
+    services = FakeServices(many(3))
+    async with a_desk_with(services) as desk:
+        services.threads.all.insert(0, a_thread(77, title="Just now", updated_at=NOW))
+        services.threads.gate = gate = asyncio.Event()
+        asked = len(services.threads.queries)
+        services.change()
+        await desk.until(lambda: len(services.threads.queries) > asked)
+        begun = len(services.threads.queries)
+        for _ in range(3):
+            services.change()
+            await desk.pilot.pause(CALM * 0.6)
+        assert len(services.threads.queries) == begun
+        gate.set()
+        await desk.until(lambda: desk.titles[0] == "Just now")

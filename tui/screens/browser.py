@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import getters, work
+from textual import getters
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
-from textual.screen import Screen
-from textual.worker import Worker, WorkerState
 
-from store.errors import StoreError
-from store.models import Notice, Thread
 from tui import keymap, wording
 from tui.commands import ActionCommands
-from tui.details import read_details
-from tui.listing import NEXT_ARCHIVED, Listed, View, read_listing
+from tui.listing import NEXT_ARCHIVED, Listed, View
 from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
+from tui.screens.reading import ENDLESS, ReadingScreen
 from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
@@ -29,12 +24,12 @@ from widgets.key_bar import Key, KeyBar
 from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
 from widgets.raw_view import RawView
-from widgets.thread_details import Details, ThreadDetails
+from widgets.thread_details import ThreadDetails
 from widgets.thread_list import AGES_CHANGE_EVERY
 from widgets.thread_peek import ThreadFacts, ThreadPeek
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -43,10 +38,9 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from store.clock import Clock
-    from store.models import BackfillProgress
+    from store.models import BackfillProgress, Notice, Thread
     from tui.keymap import Pane
     from tui.services import Services
-    from widgets.transcript_source import TranscriptSource
 
 REST: Final = 0.08
 """Seconds that the cursor rests on a thread before it is shown."""
@@ -57,11 +51,8 @@ TYPING: Final = 0.12
 CALM: Final = 0.5
 """Seconds that a listing stands at least when only the home has changed."""
 
-ENDLESS: Final = ("changes", "notices", "backfill")
-"""Groups of the workers that follow a stream for as long as the screen lives."""
 
-
-class BrowserScreen(Screen[None]):
+class BrowserScreen(ReadingScreen):
     """Composes the panes, asks the services, and tells the panes what to show."""
 
     CSS_PATH = "browser.tcss"
@@ -85,75 +76,14 @@ class BrowserScreen(Screen[None]):
     inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
     inspector_frame = getters.query_one("#inspector", Vertical)
 
-    @dataclass
-    class ListingRead(Message):
-        """A listing came; `cursor_key` is where the cursor goes if its keys are new ones."""
-
-        listed: Listed
-        cursor_key: int | None
-
-    @dataclass
-    class TranscriptFound(Message):
-        """A thread's transcript can be read; `line` is where the person left it."""
-
-        thread: Thread
-        source: TranscriptSource
-        line: int | None
-
-    @dataclass
-    class DetailsRead(Message):
-        """Everything known of a thread, for the inspector or for a sheet."""
-
-        details: Details
-        on_a_sheet: bool
-
-    @dataclass
-    class ThreadFound(Message):
-        """A thread that was asked for by its id."""
-
-        thread: Thread
-
-    @dataclass
-    class NoticesChanged(Message):
-        """What the person should know now."""
-
-        notices: Sequence[Notice]
-
-    @dataclass
-    class BackfillMoved(Message):
-        """The backfill stands elsewhere."""
-
-        progress: BackfillProgress
-
-        def can_replace(self, message: Message) -> bool:
-            """Only where it stands now matters."""
-            return isinstance(message, BrowserScreen.BackfillMoved)
-
-    @dataclass
-    class HomeChanged(Message):
-        """A listing may have changed."""
-
-        def can_replace(self, message: Message) -> bool:
-            """Once is enough."""
-            return isinstance(message, BrowserScreen.HomeChanged)
-
-    @dataclass
-    class ProjectFound(Message):
-        """What "this project" is now."""
-
-        folder: str | None
-
     def __init__(self, services: Services, clock: Clock, *, glyphs: Glyphs = UNICODE) -> None:
-        super().__init__()
-        self._services = services
-        self._clock = clock
+        super().__init__(services, clock)
         self._glyphs = glyphs
         self._view = View()
         self._listed: Listed | None = None
         self._unfolded: list[str] = []
         self._notices: Sequence[Notice] = ()
         self._progress: BackfillProgress | None = None
-        self._failures: dict[str, Notice] = {}
         self._soon: Timer | None = None
         self._resting: Timer | None = None
         self._pane: Pane = "threads"
@@ -195,12 +125,6 @@ class BrowserScreen(Screen[None]):
 
     # Reading
 
-    @property
-    def _streams(self) -> dict[str, Callable[[], object]]:
-        return dict(
-            zip(ENDLESS, (self._follow_changes, self._follow_notices, self._follow_backfill), strict=True)
-        )
-
     def _list(self) -> None:
         if self._soon is not None:
             self._soon.stop()
@@ -208,91 +132,24 @@ class BrowserScreen(Screen[None]):
         row = self.thread_list.current_row
         # Until the person has gone somewhere, a better list begins at its beginning.
         selected = row.id if row is not None and self.thread_list.touched else None
-        self._read_listing(self._view, tuple(self._unfolded), selected)
+        source = self._listed.source if self._listed else None
+        self._read_listing(self._view, tuple(self._unfolded), selected, source)
+
+    def _list_when_free(self) -> None:
+        # A long listing must come to its end however often the home changes meanwhile.
+        if any(each.group == "listing" and not each.is_finished for each in self.workers):
+            self._soon = self.set_timer(CALM, self._list_when_free)
+        else:
+            self._list()
 
     def _list_in(self, seconds: float) -> None:
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(seconds, self._list)
 
-    @work(exclusive=True, group="listing", exit_on_error=False, description="Listing the threads")
-    async def _read_listing(self, view: View, unfolded: tuple[str, ...], selected: str | None) -> None:
-        services = self._services
-        listed = await read_listing(services.threads, view, services.user_home, unfolded)
-        cursor_key = None
-        if selected is not None and self._listed is not None and self._listed.source != listed.source:
-            cursor_key = (await services.threads.get_thread(selected)).key
-        self.post_message(self.ListingRead(listed, cursor_key))
-
-    @work(exclusive=True, group="changes", exit_on_error=False, description="Following the home")
-    async def _follow_changes(self) -> None:
-        async for _ in self._services.changes():
-            self.post_message(self.HomeChanged())
-
-    @work(exclusive=True, group="notices", exit_on_error=False, description="Following the notices")
-    async def _follow_notices(self) -> None:
-        async for notices in self._services.notices():
-            self.post_message(self.NoticesChanged(notices))
-
-    @work(exclusive=True, group="backfill", exit_on_error=False, description="Following the backfill")
-    async def _follow_backfill(self) -> None:
-        async for progress in self._services.backfill():
-            self.post_message(self.BackfillMoved(progress))
-
-    @work(exclusive=True, group="refresh", exit_on_error=False, description="Looking at the home again")
-    async def _look_again(self) -> None:
-        await self._services.look_again()
-        self.post_message(self.HomeChanged())
-
-    @work(exclusive=True, group="project", exit_on_error=False, description="Finding this project")
-    async def _find_project(self, cwd_under_cursor: str | None) -> None:
-        folder: str | None = self._services.launch_folder
-        here = View(project=folder, archived="any").query(self._services.user_home)
-        if not (await self._services.threads.keys(here)).total:
-            folder = cwd_under_cursor
-        self.post_message(self.ProjectFound(folder))
-
-    @work(exclusive=True, group="transcript", exit_on_error=False, description="Opening the transcript")
-    async def _find_transcript(self, thread: Thread) -> None:
-        line = await self._services.reading_place(thread.id)
-        source = await self._services.transcript(thread)
-        self.post_message(self.TranscriptFound(thread, source, line))
-
-    @work(exclusive=True, group="details", exit_on_error=False, description="Reading the details")
-    async def _find_details(self, thread: Thread, *, on_a_sheet: bool) -> None:
-        services = self._services
-        details = await read_details(services.threads, thread, self._clock.now_ms(), services.user_home)
-        self.post_message(self.DetailsRead(details, on_a_sheet))
-
-    @work(group="place", exit_on_error=False, description="Keeping the reading place")
-    async def _keep_place(self, thread_id: str, line: int | None) -> None:
-        await self._services.keep_reading_place(thread_id, line)
-
-    @work(exclusive=True, group="thread", exit_on_error=False, description="Looking for the thread")
-    async def _find_thread(self, thread_id: str) -> None:
-        self.post_message(self.ThreadFound(await self._services.threads.get_thread(thread_id)))
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Turn a failed worker into a notice, and take the notice back when it succeeds."""
-        worker = event.worker
-        if event.state is WorkerState.SUCCESS and worker.group in self._failures:
-            del self._failures[worker.group]
-            self._show_notices()
-        elif event.state is WorkerState.ERROR and worker.error is not None:
-            self._fail(worker.group, worker.description, worker.error)
-
-    def _fail(self, group: str, doing: str, error: BaseException) -> None:
-        if isinstance(error, StoreError):
-            notice = Notice(severity="error", what=error.what, why=error.why, next_step=error.next_step)
-        else:
-            why = f"{type(error).__name__}: {error}"
-            notice = Notice(severity="error", what=f"{doing} failed", why=why, next_step="^r tries again")
-        self._failures[group] = notice
-        self._show_notices()
-
     # What came
 
-    def on_browser_screen_listing_read(self, message: ListingRead) -> None:
+    def on_reading_screen_listing_read(self, message: ReadingScreen.ListingRead) -> None:
         """Show the listing."""
         listed = message.listed
         before, self._listed = self._listed, listed
@@ -308,29 +165,33 @@ class BrowserScreen(Screen[None]):
             self.empty.say(*wording.why_empty(listed, self._path(str(self._services.home)), project))
         self._say_where()
 
-    def on_browser_screen_home_changed(self) -> None:
+    def on_reading_screen_failures_changed(self) -> None:
+        """Show what fails now."""
+        self._show_notices()
+
+    def on_reading_screen_home_changed(self) -> None:
         """List again soon, and not more often than is calm."""
         if self._soon is None:
-            self._list_in(CALM)
+            self._soon = self.set_timer(CALM, self._list_when_free)
 
-    def on_browser_screen_backfill_moved(self, message: BackfillMoved) -> None:
+    def on_reading_screen_backfill_moved(self, message: ReadingScreen.BackfillMoved) -> None:
         """Show where the backfill stands."""
         self._progress = message.progress
         self._show_backfill()
 
-    def on_browser_screen_notices_changed(self, message: NoticesChanged) -> None:
+    def on_reading_screen_notices_changed(self, message: ReadingScreen.NoticesChanged) -> None:
         """Show what the services have to say."""
         self._notices = message.notices
         self._show_notices()
 
-    def on_browser_screen_project_found(self, message: ProjectFound) -> None:
+    def on_reading_screen_project_found(self, message: ReadingScreen.ProjectFound) -> None:
         """List this project only."""
         if message.folder is None:
             self.notify("The thread under the cursor names no folder.", markup=False)
         else:
             self._look(replace(self._view, project=message.folder))
 
-    def on_browser_screen_transcript_found(self, message: TranscriptFound) -> None:
+    def on_reading_screen_transcript_found(self, message: ReadingScreen.TranscriptFound) -> None:
         """Show the transcript, from its end or from where it was left."""
         self._name_transcript(message.thread)
         if self.inspector_frame.display:
@@ -338,7 +199,7 @@ class BrowserScreen(Screen[None]):
         self.reader.show(message.thread, message.source, "end" if message.line is None else message.line)
         self._show_tabs()
 
-    def on_browser_screen_details_read(self, message: DetailsRead) -> None:
+    def on_reading_screen_details_read(self, message: ReadingScreen.DetailsRead) -> None:
         """Show the details beside the transcript, or over everything."""
         if message.on_a_sheet:
             body = ThreadDetails(glyphs=self._glyphs)
@@ -347,7 +208,7 @@ class BrowserScreen(Screen[None]):
         else:
             self.inspector.show(message.details)
 
-    def on_browser_screen_thread_found(self, message: ThreadFound) -> None:
+    def on_reading_screen_thread_found(self, message: ReadingScreen.ThreadFound) -> None:
         """Show a thread that was asked for by its id, and select it where it is listed."""
         self.thread_list.select(message.thread.key)
         self._find_transcript(message.thread)
