@@ -7,15 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from store.backfill import BackfillWorker
-from store.backfill_state import get_backfill_state, list_is_complete
 from store.connection import connect_writer
 from store.database import Database
 from store.errors import DatabaseError, LeaseLost, NewerDatabase, SqliteTooOld, StateFolderError
 from store.models import Notice
-from store.ownership import this_process
-from store.reconcile import reconcile
-from store.rollouts.scan import scan_home
 from store.state_folder import prepare
 from store.threads import Threads
 
@@ -87,6 +82,13 @@ async def bring_up_to_date(store: Store, *, last_step: BackfillStep = "heads") -
 
 
 def _bring_up_to_date(store: Store, files: StateFiles, last_step: BackfillStep) -> tuple[Notice, ...]:
+    # The screens draw their first rows without any of these.
+    from store.backfill import BackfillWorker
+    from store.backfill_state import get_backfill_state, list_is_complete
+    from store.ownership import this_process
+    from store.reconcile import reconcile
+    from store.rollouts.scan import scan_home
+
     try:
         with closing(connect_writer(files.state)) as connection:
             scan = scan_home(store.home.path)

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from store.backfill_state import get_backfill_state, list_is_complete
 from store.cursors import Cursor
 from store.errors import DatabaseError, RolloutError, UnknownThread
-from store.file_listing import FileListing
 from store.folders import known_devices, was_unmounted
 from store.models import DynamicTool, ListedFrom, Thread, ThreadQuery, ThreadsPage
 from store.rollout_rows import prune_rollout
-from store.rollouts.metadata import read_heads
-from store.rollouts.scan import fingerprint
 from store.thread_rows import SELECT_THREAD, thread_from_row
 
 if TYPE_CHECKING:
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
     from store.clock import Clock
     from store.database import Database
+    from store.file_listing import FileListing
     from store.home import CodexHome
 
 MAX_PAGE: Final = 100_000
@@ -105,7 +103,7 @@ class Threads:
             gone = await self._prune_gone(found)
             found = [thread for thread in found if thread.rollout_path not in gone]
         if not found:
-            found = await asyncio.to_thread(lambda: FileListing.of(self._home.path).find(thread_id))
+            found = await asyncio.to_thread(lambda: _scan(self._home).find(thread_id))
         return _only(found, thread_id)
 
     async def base_paths(self, thread: Thread) -> dict[str, Path]:
@@ -168,7 +166,7 @@ class Threads:
         )
 
     def _page_from_files(self, query: ThreadQuery, place: Cursor | None, limit: int) -> ThreadsPage:
-        files = FileListing.of(self._home.path)
+        files = _scan(self._home)
         after = None if place is None else (place.key_ms, place.thread_id)
         items, more = files.page(query, limit, after)
         last = items[-1] if more and items else None
@@ -188,7 +186,7 @@ class Threads:
     def _listing_from_files(self, query: ThreadQuery) -> Listing:
         now = self._clock.monotonic()
         if self._files is None or now - self._files_at > FILES_FRESH_SECONDS:
-            self._files, self._files_at = FileListing.of(self._home.path), now
+            self._files, self._files_at = _scan(self._home), now
         files = self._files
         keys = files.keys(query)
         return Listing(keys, len(keys), {"archived": files.archived_count(query)}, "files")
@@ -217,6 +215,9 @@ class Threads:
         return gone
 
     def _tools_in_file(self, thread: Thread) -> tuple[DynamicTool, ...]:
+        from store.rollouts.metadata import read_heads
+        from store.rollouts.scan import fingerprint
+
         file = fingerprint(self._home.path, thread.rollout_path)
         if file is None:
             return ()
@@ -224,6 +225,13 @@ class Threads:
             return read_heads(self._home.path, file).facts.tools
         except RolloutError:
             return ()
+
+
+def _scan(home: CodexHome) -> FileListing:
+    """The files of the home; what reads them is loaded only where the database cannot answer."""
+    from store.file_listing import FileListing
+
+    return FileListing.of(home.path)
 
 
 def _missing(home: Path, paths: Iterable[str]) -> dict[str, int]:

@@ -16,7 +16,6 @@ from widgets.code_lines import Line, code_lines, worded, wrapped
 from widgets.diff_lines import diff_lines, is_diff
 from widgets.formatting import count, cut, moment, visible, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
-from widgets.markdown_lines import markdown_lines, typed_lines
 from widgets.tool_calls import argument_fields, call_line, is_shell, patch_of
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def _message(item: TranscriptItem, look: Look, *, folded: bool) -> Iterator[Line
     base = tones.muted if commentary else tones.text
     width = min(look.width, MEASURE) - _INDENT
     # A prompt stands as it was typed: markdown would eat its "*.py" and "__init__".
-    set_lines = typed_lines(text, width, tones) if by_user else markdown_lines(text, width, tones, base=base)
+    set_lines = _typed(text, width, tones) if by_user else _markdown(text, width, tones, base=base)
     yield from _indented(set_lines)
 
 
@@ -226,7 +225,7 @@ def _foldable(item: TranscriptItem, look: Look, *, folded: bool, name: str, what
         return
     if item.kind == "reasoning":
         width = min(look.width, MEASURE) - _INDENT
-        yield from _indented(markdown_lines(text, width, tones, base=tones.muted))
+        yield from _indented(_markdown(text, width, tones, base=tones.muted))
     elif text.lstrip().startswith(("{", "[")):
         yield from _indented(code_lines(visible(text), "json", look.width - _INDENT, tones))
     else:
@@ -252,7 +251,7 @@ def _compaction(item: TranscriptItem, look: Look, *, folded: bool) -> Iterator[L
         yield [Segment(f"{glyphs.folded} {cut(_first_line(text), look.width - _INDENT)}", look.tones.muted)]
         return
     width = min(look.width, MEASURE) - _INDENT
-    yield from _indented(markdown_lines(text, width, look.tones, base=look.tones.muted))
+    yield from _indented(_markdown(text, width, look.tones, base=look.tones.muted))
 
 
 def _event(item: TranscriptItem, look: Look, *, folded: bool) -> Iterator[Line]:
@@ -310,3 +309,18 @@ def _rule(title: str, look: Look) -> Line:
 def _indented(lines: Iterable[Line]) -> Iterator[Line]:
     for line in lines:
         yield [Segment(" " * _INDENT), *line]
+
+
+# markdown-it takes a tenth of the time to the first rows, which hold none.
+
+
+def _markdown(text: str, width: int, tones: Tones, *, base: Style) -> Iterable[Line]:
+    from widgets.markdown_lines import markdown_lines
+
+    return markdown_lines(text, width, tones, base=base)
+
+
+def _typed(text: str, width: int, tones: Tones) -> Iterable[Line]:
+    from widgets.markdown_lines import typed_lines
+
+    return typed_lines(text, width, tones)
