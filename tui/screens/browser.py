@@ -57,7 +57,7 @@ class BrowserScreen(ReadingScreen):
 
     CSS_PATH = "browser.tcss"
     COMMANDS: ClassVar = {ActionCommands}
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012 - Textual declares it on the instance
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (190, "-huge")]  # noqa: RUF012 - Textual declares it on the instance
     BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("everywhere")]
 
     header = getters.query_one(HeaderBar)
