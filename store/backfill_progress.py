@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -12,12 +11,10 @@ from store.ownership import this_process
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from store.changes import Changes
     from store.clock import Clock
     from store.database import Database
     from store.models import BackfillProgress
-
-POLL_SECONDS: Final = 0.2
-"""How often the database is asked whether anything was committed (some microseconds)."""
 
 RATE_SECONDS: Final = 4.0
 """Over how long the rate is taken."""
@@ -56,21 +53,12 @@ class RateMeter:
         return progress.model_copy(update={"rate": files / elapsed, "seconds_left": max(0.0, left * elapsed)})
 
 
-async def watch_commits(database: Database) -> AsyncIterator[None]:
-    """Yield once, and then after every commit to the database, by this process or another."""
-    seen = -1
-    while True:
-        version = await database.data_version()
-        if version != seen:
-            seen = version
-            yield
-        await asyncio.sleep(POLL_SECONDS)
-
-
-async def watch_backfill(database: Database, clock: Clock) -> AsyncIterator[BackfillProgress]:
+async def watch_backfill(
+    database: Database, changes: Changes, clock: Clock
+) -> AsyncIterator[BackfillProgress]:
     """Yield where the backfill stands, at once and after every checkpoint of whoever works on it."""
     me = this_process()
     meter = RateMeter(clock)
-    async for _ in watch_commits(database):
+    async for _ in changes.stream(at_once=True):
         progress = await database.read(lambda c: get_backfill_state(c, me=me))
         yield meter.measure(progress)

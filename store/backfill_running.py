@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from store.clock import Clock
     from store.home import CodexHome
-    from store.models import Notice
 
 STOP_SECONDS: Final = 5.0
 """How long the worker process may take to finish its batch when it is told to stop."""
@@ -29,16 +28,16 @@ OTHER_WORKER_SECONDS: Final = 1.0
 """How long to wait before asking again whether the other worker is still alive."""
 
 
-async def bring_all_up_to_date(home: CodexHome, state: Path, clock: Clock) -> tuple[Notice, ...]:
+async def bring_all_up_to_date(home: CodexHome, state: Path, clock: Clock) -> Reconciled:
     """Backfill and reconcile until the rows equal the files; much of it happens in a process of its own.
 
-    While a live worker of another process does the backfill, this waits, and takes over if it dies. Raises
-    StoreError when the database cannot be used.
+    Returns the last reconcile. While a live worker of another process does the backfill, this waits, and
+    takes over if it dies. Raises StoreError when the database cannot be used.
     """
     while True:
         done = await asyncio.to_thread(_small_reconcile, home, state, clock)
         if done is not None:
-            return done.notices
+            return done
         code, said = await _run_worker(home, state)
         if code == OTHER_WORKER:
             await asyncio.sleep(OTHER_WORKER_SECONDS)
@@ -56,7 +55,7 @@ def _small_reconcile(home: CodexHome, state: Path, clock: Clock) -> Reconciled |
         if get_backfill_state(connection).status != "complete":
             return None
         scan = scan_home(home.path)
-        if compare(scan, known_rollouts(connection), known_devices(connection)).size > QUICK_BYTES:
+        if compare(scan, known_rollouts(connection), known_devices(connection)).unread > QUICK_BYTES:
             return None
         return reconcile(connection, home, clock=clock, scan=scan)
 

@@ -26,7 +26,7 @@ def refresh_codex_threads(connection: sqlite3.Connection, home: CodexHome) -> Se
     A database that cannot be read leaves what was known of it, and is said.
     """
     state = CodexState(home.sqlite_path, busy_seconds=BUSY_SECONDS)
-    stamps = _stamps(home, state)
+    stamps = _stamps_of(home, state)
     if stamps == _known_stamps(connection):
         return ()
     from_database = state.read_names_and_modes()
@@ -41,7 +41,12 @@ def refresh_codex_threads(connection: sqlite3.Connection, home: CodexHome) -> Se
     return ()
 
 
-def _stamps(home: CodexHome, state: CodexState) -> dict[str, FileStamp]:
+def name_stamps(home: CodexHome) -> dict[str, FileStamp]:
+    """What the files that hold names and memory modes are like now."""
+    return _stamps_of(home, CodexState(home.sqlite_path, busy_seconds=BUSY_SECONDS))
+
+
+def _stamps_of(home: CodexHome, state: CodexState) -> dict[str, FileStamp]:
     found = {FILE_NAME: file_stamp(home.path / FILE_NAME)}
     fingerprint = state.fingerprint()
     if fingerprint is not None:
@@ -52,7 +57,6 @@ def _stamps(home: CodexHome, state: CodexState) -> dict[str, FileStamp]:
 
 
 def _known_stamps(connection: sqlite3.Connection) -> dict[str, FileStamp]:
-
     return {
         path: FileStamp(size, mtime_ns, inode)
         for path, size, mtime_ns, inode in connection.execute(
@@ -66,9 +70,13 @@ def _write(
     rows: Sequence[tuple[str, str | None, str | None]],
     stamps: dict[str, FileStamp],
 ) -> None:
-    connection.execute("DELETE FROM codex_threads")
+    known = set(connection.execute("SELECT thread_id, name, memory_mode FROM codex_threads").fetchall())
+    gone = {row[0] for row in known} - {row[0] for row in rows}
+    connection.executemany("DELETE FROM codex_threads WHERE thread_id = ?", [(old,) for old in sorted(gone)])
     connection.executemany(
-        "INSERT INTO codex_threads (thread_id, name, memory_mode) VALUES (?, ?, ?)", sorted(rows)
+        "INSERT INTO codex_threads (thread_id, name, memory_mode) VALUES (?, ?, ?)"
+        " ON CONFLICT (thread_id) DO UPDATE SET name = excluded.name, memory_mode = excluded.memory_mode",
+        sorted(set(rows) - known),
     )
     connection.execute("DELETE FROM home_files")
     connection.executemany(

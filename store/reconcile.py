@@ -1,21 +1,23 @@
 """Reconcile: the files of the home against the rows of the database, by fingerprint.
 
 An unchanged home opens no rollout and writes no row. A row is stale only when the folder of its file was
-listed in the same scan and the file was not in it.
+listed in the same scan and the file was not in it. The whole home goes through it, or some files alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from store.batches import read_files
+from store.batches import read_files, unread_bytes
 from store.codex_threads import refresh_codex_threads
 from store.connection import transaction
 from store.folders import known_devices, remember_devices, was_unmounted
 from store.models import Notice
 from store.rollout_rows import forget_rollout, known_rollouts, move_rollout, prune_rollout
-from store.rollouts.scan import scan_home
+from store.rollouts.scan import scan_home, scan_paths
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,11 +41,13 @@ class Difference:
     gone: tuple[str, ...]
     unmounted: tuple[str, ...]
     """Folders whose files are out of sight, not gone."""
+    unread: int
+    """How many bytes reading the changed files in full would read."""
 
     @property
-    def size(self) -> int:
-        """How many bytes the changed files hold."""
-        return sum(file.size for file in self.changed)
+    def departed(self) -> tuple[str, ...]:
+        """Paths where something was and is not any more."""
+        return (*(old.path for old, _file in self.moved), *self.replaced, *self.gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,16 @@ class Reconciled:
     read: int
     pruned: int
     moved: int
+    unheard: int = 0
+    """How many of the changes are older than `UNHEARD_MS`: a watcher at work would have told of them."""
+    refused: int = 0
+    """How many reads another process made unnecessary meanwhile."""
+    left: int = 0
+    """How many files a `quick` reconcile left to be read in full."""
     notices: tuple[Notice, ...] = ()
 
+
+UNHEARD_MS: Final = 5_000
 
 QUICK_BYTES: Final = 64 * 1024 * 1024
 """How much may be read in full where somebody waits for the answer."""
@@ -98,7 +110,12 @@ def compare(scan: Scan, known: Mapping[str, KnownRollout], devices: Mapping[str,
         changed.append(file)
     changed.sort(key=lambda file: file.path, reverse=True)
     return Difference(
-        tuple(changed), tuple(moved), tuple(sorted(replaced)), tuple(sorted(gone)), tuple(sorted(unmounted))
+        tuple(changed),
+        tuple(moved),
+        tuple(sorted(replaced)),
+        tuple(sorted(gone)),
+        tuple(sorted(unmounted)),
+        sum(unread_bytes(known.get(file.path), file) for file in changed),
     )
 
 
@@ -126,29 +143,99 @@ def reconcile(
     `quick` leaves it at the heads of what is new when there is much to read.
     """
     scan = scan_home(home.path) if scan is None else scan
-    known = known_rollouts(connection)
+    done = apply_scan(connection, home, scan, known_rollouts, clock=clock, quick=quick, stopping=stopping)
+    return replace(done, notices=(*done.notices, *refresh_codex_threads(connection, home)))
+
+
+def apply_scan(
+    connection: sqlite3.Connection,
+    home: CodexHome,
+    scan: Scan,
+    look_up: Callable[[sqlite3.Connection], Mapping[str, KnownRollout]],
+    *,
+    clock: Clock,
+    quick: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Reconciled:
+    """Bring the rows of the files that a scan looked at up to date; `look_up` finds what is known of them."""
     devices = known_devices(connection)
+    known = look_up(connection)
     difference = compare(scan, known, devices)
-    if difference.moved or difference.gone or difference.replaced:
+    if difference.departed:
+        # The scan may be older than what is known, and nothing is pruned or moved by hearsay.
+        scan = _seen_again(home, scan, difference)
+        difference = compare(scan, known, devices)
+    found = difference
+    if difference.departed:
         transaction(connection, lambda c: _move_and_prune(c, difference, clock.now_ms()))
-        known = known_rollouts(connection)
-    changed = compare(scan, known, devices).changed
-    read = 0
-    full = not quick or difference.size <= QUICK_BYTES
-    for batch in read_files(connection, home.path, changed, known, full=full):
-        transaction(connection, lambda c, batch=batch: batch.write(c, now_ms=clock.now_ms()))  # type: ignore[misc]
+        known = look_up(connection)
+        found = compare(scan, known, devices)
+    whole, ends, left = _choose(found, known, QUICK_BYTES if quick else None)
+    read = refused = 0
+    batches = chain(
+        read_files(connection, home.path, whole, known, full=True),
+        read_files(connection, home.path, ends, known, full=False),
+    )
+    for batch in batches:
+        refused += transaction(connection, partial(batch.write, now_ms=clock.now_ms()))
         read += batch.files
         if stopping():
             break
     remember_devices(connection, scan, devices)
-    notices = (*unreadable_notices(scan, difference.unmounted), *refresh_codex_threads(connection, home))
     return Reconciled(
         files=len(scan.files),
         read=read,
         pruned=len(difference.gone),
         moved=len(difference.moved),
-        notices=notices,
+        unheard=_unheard(difference, known, clock.now_ms()),
+        refused=refused,
+        left=left,
+        notices=tuple(unreadable_notices(scan, difference.unmounted)),
     )
+
+
+def _seen_again(home: CodexHome, scan: Scan, difference: Difference) -> Scan:
+    """The scan with a second look at everything that seems to have gone or moved."""
+    doubtful = {*difference.departed, *(file.path for _old, file in difference.moved)}
+    again = scan_paths(home.path, doubtful)
+    return replace(scan, files=(*(file for file in scan.files if file.path not in doubtful), *again.files))
+
+
+def _choose(
+    difference: Difference, known: Mapping[str, KnownRollout], budget: int | None
+) -> tuple[Sequence[RolloutFile], Sequence[RolloutFile], int]:
+    """Which files to read in full, of which only the ends, and how many are left to be read in full.
+
+    What `budget` (in bytes) does not allow for is left as it is where reading it has begun: half of it would
+    be lost.
+    """
+    if budget is None or difference.unread <= budget:
+        return difference.changed, (), 0
+    whole: list[RolloutFile] = []
+    ends: list[RolloutFile] = []
+    left = 0
+    for file in difference.changed:
+        before = known.get(file.path)
+        unread = unread_bytes(before, file)
+        if unread <= budget:
+            budget -= unread
+            whole.append(file)
+            continue
+        left += 1
+        if before is None or before.parsed_bytes == 0:
+            ends.append(file)
+    return whole, ends, left
+
+
+def _unheard(difference: Difference, known: Mapping[str, KnownRollout], now_ms: int) -> int:
+    latest_ns = (now_ms - UNHEARD_MS) * 1_000_000
+    changed = (
+        file
+        for file in difference.changed
+        if file.mtime_ns < latest_ns
+        and ((before := known.get(file.path)) is None or not before.same_file(file))
+    )
+    return len(difference.departed) + sum(1 for _ in changed)
 
 
 def _move_and_prune(connection: sqlite3.Connection, difference: Difference, now_ms: int) -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from store.discrepancies import compare_rows, record, resolve
 from store.own_logs import log
+from store.rollouts.scan import thread_id_in_name
 from store.thread_rows import FACT_COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from store.models import DynamicTool
     from store.rollouts.metadata import RolloutFacts
@@ -91,6 +92,21 @@ _SELECT_KNOWN: Final = "SELECT path, thread_id, size, mtime_ns, inode, step, par
 def known_rollouts(connection: sqlite3.Connection) -> dict[str, KnownRollout]:
     """Every rollout the database knows, by path."""
     return {row[0]: KnownRollout(*row) for row in connection.execute(_SELECT_KNOWN).fetchall()}
+
+
+def known_near(
+    connection: sqlite3.Connection, paths: Collection[str], folders: Iterable[str] = ()
+) -> dict[str, KnownRollout]:
+    """The rollouts known at these paths, in these folders, and elsewhere of the same threads."""
+    ids = [wanted for path in paths if (wanted := thread_id_in_name(path)) is not None]
+    found = _known_among(connection, list(paths))
+    for condition, values in (
+        (f"thread_id IN ({', '.join('?' * len(ids))})", ids),
+        *(("path > ? AND path < ?", [f"{folder}/", f"{folder}0"]) for folder in folders),
+    ):
+        rows = connection.execute(f"{_SELECT_KNOWN} WHERE {condition}", values).fetchall()
+        found.update((row[0], KnownRollout(*row)) for row in rows)
+    return found
 
 
 def load_fold(connection: sqlite3.Connection, path: str) -> bytes | None:
@@ -211,7 +227,10 @@ def _goes_on(known: KnownRollout, read: RolloutRead) -> bool:
     if read.base is not None and read.base != known:
         return False
     if known.step == "failed" or not known.same_file(read.file):
-        return read.file.mtime_ns >= known.mtime_ns or known.inode != read.file.inode
+        if known.inode != read.file.inode or read.file.mtime_ns >= known.mtime_ns:
+            return True
+        # All of an earlier state says more than the two ends of a later one, and reading goes on from it.
+        return known.step == "heads" and known.parsed_bytes == 0 and read.step == "full"
     if read.step == "heads":
         return known.step == "heads" and known.parsed_bytes == 0
     return known.step == "heads" or read.parsed_bytes >= known.parsed_bytes

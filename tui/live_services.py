@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from store.backfill_progress import watch_backfill, watch_commits
-from store.backfill_running import bring_all_up_to_date
+from store.backfill_progress import watch_backfill
+from store.changes import Changes, Latest
 from store.errors import StoreError
-from store.models import BackfillProgress, Notice
+from store.keeping_up import Checked, KeepingUp
+from store.models import BackfillProgress, Notice, WatchStatus
 from store.opening import open_store
 from store.reading_places import get_reading_place, set_reading_place
 from store.recording import DatabaseSink
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from store.clock import Clock
+    from store.database import Database
     from store.models import DynamicTool, ListedFrom, Thread, ThreadQuery
     from store.opening import Store
     from store.rollouts.metadata import FullRead
@@ -29,34 +31,8 @@ if TYPE_CHECKING:
     from tui.options import Options
     from widgets.transcript_source import TranscriptSource
 
-T = TypeVar("T")
-
-CHECK_SECONDS: Final = 60.0
-"""How often the rows are compared with the files when nobody asks."""
-
 RETRY_SECONDS: Final = 10.0
 """How long to wait after a failure before trying again."""
-
-
-class Latest(Generic[T]):
-    """A value that many may watch; a slow watcher sees the latest, not every one."""
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-        self._changed = asyncio.Event()
-
-    def publish(self, value: T) -> None:
-        """Replace the value and wake every watcher."""
-        self.value = value
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def watch(self) -> AsyncIterator[T]:
-        """Yield the value at once, and the latest one whenever it was replaced."""
-        while True:
-            changed = self._changed
-            yield self.value
-            await changed.wait()
 
 
 class LiveThreads:
@@ -95,10 +71,13 @@ class LiveServices:
         self._stack = AsyncExitStack()
         self._store: Store | None = None
         self._transcript: LiveTranscript | None = None
-        self._look = asyncio.Event()
+        self._keeping_up: KeepingUp | None = None
+        self._changes = Changes()
         self._progress = Latest(BackfillProgress(status="pending"))
-        self._commits = Latest(0)
+        self._status = Latest(WatchStatus(mode="catching up"))
+        self._checked = Latest(Checked())
         self._standing: tuple[Notice, ...] = ()
+        self._failures: tuple[Notice, ...] = ()
         self._notices = Latest[tuple[Notice, ...]](())
         self.user_home = Path.home()
         self.launch_folder = str(Path.cwd())
@@ -120,7 +99,7 @@ class LiveServices:
     async def _close(self) -> None:
         if self._transcript is not None:
             await self._transcript.close()
-        self._store = self._transcript = None
+        self._store = self._transcript = self._keeping_up = None
         await self._stack.aclose()
 
     async def open(self) -> None:
@@ -132,12 +111,21 @@ class LiveServices:
         self._standing = (*home.notices, *store.notices)
         self._notices.publish(self._standing)
         if store.state is not None:
-            for name, work in (
-                ("backfill progress", self._follow_progress),
-                ("commits", self._follow_commits),
-                ("rows equal files", self._keep_up),
-            ):
-                task = asyncio.create_task(self._supervised(work, store), name=name)
+            state = store.state
+            self._keeping_up = keeping_up = KeepingUp(
+                home, state, self._clock, self._changes, self._status, self._checked
+            )
+            work: dict[str, Callable[[], Awaitable[None]]] = {
+                "changes": lambda: self._changes.follow(state),
+                "backfill progress": lambda: self._follow_progress(state),
+                "rollouts watched": keeping_up.watch,
+                "rollouts compared": keeping_up.compare,
+                "names copied": keeping_up.follow_names,
+                "watching told": self._follow_status,
+                "checks told": self._follow_checks,
+            }
+            for name, begin in work.items():
+                task = asyncio.create_task(self._supervised(begin), name=name)
                 self._stack.push_async_callback(end_task, task)
 
     async def transcript(self, thread: Thread) -> TranscriptSource:
@@ -170,7 +158,8 @@ class LiveServices:
 
     async def look_again(self) -> None:
         """Compare the home with the index now."""
-        self._look.set()
+        if self._keeping_up is not None:
+            self._keeping_up.look_again()
 
     async def backfill(self) -> AsyncIterator[BackfillProgress]:
         """Where the backfill stands, at once and whenever that changes."""
@@ -179,11 +168,13 @@ class LiveServices:
 
     async def changes(self) -> AsyncIterator[None]:
         """Whenever a listing may have changed."""
-        first = True
-        async for _ in self._commits.watch():
-            if not first:
-                yield
-            first = False
+        async for _ in self._changes.stream():
+            yield
+
+    async def watching(self) -> AsyncIterator[WatchStatus]:
+        """How soon the rows follow the files, at once and whenever that changes."""
+        async for status in self._status.watch():
+            yield status
 
     async def notices(self) -> AsyncIterator[Sequence[Notice]]:
         """Everything that the person should know now."""
@@ -195,44 +186,41 @@ class LiveServices:
             raise StoreError("Nothing is open yet")
         return self._store
 
-    async def _supervised(self, work: Callable[[Store], Awaitable[None]], store: Store) -> None:
+    async def _supervised(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run a task for as long as the store is open; what fails is said, and tried again."""
         while True:
             try:
-                await work(store)
+                await work()
             except StoreError as error:
                 self._tell(error)
             await asyncio.sleep(RETRY_SECONDS)
 
     def _tell(self, error: StoreError) -> None:
         notice = Notice(severity="error", what=error.what, why=error.why, next_step=error.next_step)
-        if notice not in self._notices.value:
-            self._notices.publish((*self._notices.value, notice))
+        if notice not in self._failures:
+            self._failures = (*self._failures, notice)
+            self._show_notices()
 
-    async def _follow_progress(self, store: Store) -> None:
-        assert store.state is not None
-        async for progress in watch_backfill(store.state, self._clock):
-            self._progress.publish(
-                progress.model_copy(update={"checked_at": self._progress.value.checked_at})
-            )
+    def _show_notices(self) -> None:
+        watching = self._status.value.notice
+        told = () if watching is None else (watching,)
+        notices = (*self._standing, *told, *self._checked.value.notices, *self._failures)
+        if notices != self._notices.value:
+            self._notices.publish(notices)
 
-    async def _follow_commits(self, store: Store) -> None:
-        assert store.state is not None
-        async for _ in watch_commits(store.state):
-            self._commits.publish(self._commits.value + 1)
+    async def _follow_progress(self, state: Database) -> None:
+        async for progress in watch_backfill(state, self._changes, self._clock):
+            self._progress.publish(progress.model_copy(update={"checked_at": self._checked.value.at_ms}))
 
-    async def _keep_up(self, store: Store) -> None:
-        assert store.files is not None
-        while True:
-            self._look.clear()
-            found = await bring_all_up_to_date(store.home, store.files.state, self._clock)
-            checked = {"checked_at": self._clock.now_ms()}
-            self._progress.publish(self._progress.value.model_copy(update=checked))
-            notices = (*self._standing, *found)
-            if notices != self._notices.value:
-                self._notices.publish(notices)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), CHECK_SECONDS)
+    async def _follow_status(self) -> None:
+        async for _ in self._status.watch():
+            self._show_notices()
+
+    async def _follow_checks(self) -> None:
+        async for checked in self._checked.watch():
+            self._failures = ()
+            self._show_notices()
+            self._progress.publish(self._progress.value.model_copy(update={"checked_at": checked.at_ms}))
 
 
 async def end_task(task: asyncio.Task[None]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from store.rollouts.forks import uuid7_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 ACTIVE_FOLDER: Final = "sessions"
@@ -75,6 +75,40 @@ def scan_home(home: Path) -> Scan:
     return Scan(tuple(walk.files), walk.listed, tuple(walk.unreadable), tuple(walk.refused))
 
 
+def scan_paths(home: Path, paths: Iterable[str], folders: Iterable[str] = ()) -> Scan:
+    """What `scan_home` would find of these files, and of these folders with all that is in them.
+
+    Of other files it says nothing. A folder that is gone is not in `listed`, but what it lay in is.
+    """
+    walk = _Walk(os.fspath(home))
+    walk.note_home()
+    whole: list[str] = []
+    for folder in sorted(set(folders)):
+        if not _is_in(folder, whole) and walk.reach(folder):
+            whole.append(folder)
+            walk.through(folder, archived=_is_archived(folder))
+    for path in sorted(set(paths)):
+        if not _is_in(path, whole) and walk.reach(path.rpartition("/")[0]):
+            walk.look_at(path)
+    return Scan(tuple(walk.files), walk.listed, tuple(walk.unreadable), tuple(walk.refused))
+
+
+def is_rollout_name(name: str) -> bool:
+    """Whether a file of this name is a rollout, where rollouts lie."""
+    return name.startswith("rollout-") and name.endswith((".jsonl", ".jsonl.zst"))
+
+
+def places(path: str) -> tuple[str, ...]:
+    """Where a rollout may be when it is not at `path`: Codex archives, unarchives and compresses them."""
+    name = path.rpartition("/")[2].removesuffix(".zst")
+    match = _NAME.fullmatch(name)
+    folders = {path.rpartition("/")[0], ARCHIVE_FOLDER}
+    if match is not None:
+        folders.add("/".join([ACTIVE_FOLDER, *match[1][:10].split("-")]))
+    found = (f"{folder}/{name}{suffix}" for folder in sorted(folders) for suffix in ("", ".zst"))
+    return tuple(place for place in found if place != path)
+
+
 def fingerprint(home: Path, path: str) -> RolloutFile | None:
     """The rollout at `path` as it is now; None where no regular file can be seen."""
     try:
@@ -83,7 +117,7 @@ def fingerprint(home: Path, path: str) -> RolloutFile | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return _file(path, path.rpartition("/")[2], status, archived=path.startswith(ARCHIVE_FOLDER + "/"))
+    return _file(path, path.rpartition("/")[2], status, archived=_is_archived(path))
 
 
 def thread_id_in_name(path: str) -> str | None:
@@ -118,6 +152,48 @@ class _Walk:
         self.listed: dict[str, int] = {}
         self.unreadable: list[tuple[str, str]] = []
         self.refused: list[tuple[str, str]] = []
+        self._reached: dict[str, bool] = {}
+
+    def reach(self, folder: str) -> bool:
+        """Whether a folder is there and can be listed, with those that it lies in; notes what it finds."""
+        known = self._reached.get(folder)
+        if known is None:
+            above = folder.rpartition("/")[0]
+            known = self._reached[folder] = (not above or self.reach(above)) and self._list(
+                folder, top=not above
+            )
+        return known
+
+    def _list(self, folder: str, *, top: bool) -> bool:
+        full = f"{self._home}/{folder}"
+        try:
+            if not top and stat.S_ISLNK(mode := os.lstat(full).st_mode):
+                self.refused.append((folder, _kind(mode)))
+                return False
+            with os.scandir(full):
+                self.listed[folder] = os.stat(full).st_dev  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self.unreadable.append((folder, error.strerror or str(error)))
+            return False
+        return True
+
+    def look_at(self, path: str) -> None:
+        """Take the file at `path`, in a folder that was reached."""
+        try:
+            status = os.lstat(f"{self._home}/{path}")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            folder = path.rpartition("/")[0]
+            self.listed.pop(folder, None)
+            self.unreadable.append((folder, error.strerror or str(error)))
+            return
+        if stat.S_ISREG(status.st_mode):
+            self.files.append(_file(path, path.rpartition("/")[2], status, archived=_is_archived(path)))
+        else:
+            self.refused.append((path, _kind(status.st_mode)))
 
     def note_home(self) -> None:
         """Take the home as listed when it can be: what lay in a folder that is no more went with it."""
@@ -152,7 +228,7 @@ class _Walk:
     def _take(self, folder: str, entry: os.DirEntry[str], waiting: list[str], *, archived: bool) -> None:
         name = entry.name
         path = f"{folder}/{name}"
-        rollout = name.startswith("rollout-") and name.endswith((".jsonl", ".jsonl.zst"))
+        rollout = is_rollout_name(name)
         if not rollout and entry.is_file(follow_symlinks=False):
             return
         if not _is_text(path):
@@ -183,6 +259,14 @@ def _file(path: str, name: str, status: os.stat_result, *, archived: bool) -> Ro
         archived,
         name.endswith(".zst"),
     )
+
+
+def _is_archived(path: str) -> bool:
+    return path.partition("/")[0] == ARCHIVE_FOLDER
+
+
+def _is_in(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _kind(mode: int) -> str:
