@@ -30,6 +30,10 @@ class Latest(Generic[T]):
         self._changed.set()
         self._changed = asyncio.Event()
 
+    async def replaced(self) -> None:
+        """Return when the value is replaced the next time."""
+        await self._changed.wait()
+
     async def watch(self) -> AsyncIterator[T]:
         """Yield the value at once, and the latest one whenever it was replaced."""
         while True:
@@ -65,6 +69,11 @@ class Changes:
             if version != seen:
                 seen = version
                 self.announce()
+
+    async def wait(self, seconds: float) -> None:
+        """Return at the next change, or when so much time is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._count.replaced(), seconds)
 
     async def stream(self, *, at_once: bool = False) -> AsyncIterator[None]:
         """Yield whenever something may have changed; with `at_once` also at the beginning."""
