@@ -133,6 +133,16 @@ def show(options: Options, *, thread_id: str, form: str | None, as_json: bool) -
 
 
 @rollodex.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@where_options
+def now(options: Options, *, as_json: bool) -> None:
+    """Show what Codex is doing: which threads work, wait, are open, or died lately."""
+    from tui.now_output import now as look
+
+    _emit(_run(look(options, as_json=as_json)))
+
+
+@rollodex.command()
 @click.option("--status", "action", flag_value="status", help="Only say how far it is.")
 @click.option("--reset", "action", flag_value="reset", help="Forget what was read and read everything again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

@@ -42,7 +42,7 @@ async def list_threads(options: Options, query: ThreadQuery, values: Mapping[str
     cursor: str | None = values["cursor"]
     async with options.open_store() as store:
         if not values["from_files"] and cursor is None:
-            _tell(store, await bring_up_to_date(store))
+            tell(store, await bring_up_to_date(store))
         page = await store.threads.list_threads(
             query,
             cursor,
@@ -60,7 +60,7 @@ async def show_thread(
 ) -> None:
     """`rollodex show ID`: the transcript is printed while it is read."""
     async with options.open_store() as store:
-        _tell(store, await bring_up_to_date(store))
+        tell(store, await bring_up_to_date(store))
         thread = await store.threads.get_thread(wanted)
         tools = await store.threads.get_dynamic_tools(thread)
         if form == "tools" and not as_json:
@@ -149,7 +149,8 @@ def _progress_line(*, as_json: bool) -> Callable[[BackfillProgress], None]:
     return report
 
 
-def _tell(store: Store, notices: Iterable[Notice]) -> None:
+def tell(store: Store, notices: Iterable[Notice]) -> None:
+    """Say on stderr what the person should know."""
     _print_notices((*store.notices, *notices))
 
 
