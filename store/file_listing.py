@@ -113,12 +113,15 @@ class FileListing:
 
 def needs_heads(query: ThreadQuery) -> bool:
     """Whether a filter asks for what only the inside of a file says."""
-    return bool(query.cwd or query.sources or query.providers or query.text or query.parent)
+    filters = (query.cwd, query.sources, query.providers, query.text, query.parent)
+    return any(filters) or query.ids is not None
 
 
 def matches(thread: Thread, query: ThreadQuery) -> bool:
     """The same filters as the database applies, on one thread."""
     if query.cwd is not None and thread.cwd != query.cwd:
+        return False
+    if query.ids is not None and thread.id not in query.ids:
         return False
     if query.sources and thread.source not in query.sources:
         return False

@@ -153,6 +153,8 @@ class ThreadQuery(Frozen):
     descending: bool = True
     parent: str | None = None
     """Only the sub-agent threads of this thread."""
+    ids: tuple[str, ...] | None = None
+    """Only these threads; None: any."""
     fold_children: bool = False
     """Leave out threads whose parent is itself in the listing (their parent's `children` counts them)."""
 
@@ -281,7 +283,7 @@ class Notice(Frozen):
 
 
 class WatchStatus(Frozen):
-    """How soon the rows follow the files: at once, after polling (`notice` says why), or not all of them yet."""
+    """How soon rows follow their files: at once, after polling (`notice` says why), or not all yet."""
 
     mode: Literal["catching up", "live", "polling"]
     notice: Notice | None = None

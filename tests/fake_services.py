@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from store.errors import StoreError, UnknownThread
 from store.models import (
+    Activity,
     BackfillProgress,
     DynamicTool,
     Git,
@@ -19,6 +20,7 @@ from store.models import (
     ThreadQuery,
     Tokens,
     TranscriptItem,
+    WatchStatus,
 )
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def _matches(thread: Thread, query: ThreadQuery) -> bool:
         and (not query.sources or thread.source in query.sources)
         and (not query.providers or thread.model_provider in query.providers)
         and (query.text is None or query.text.lower() in text)
+        and (query.ids is None or thread.id in query.ids)
         and (query.parent is None or thread.parent_thread_id == query.parent)
     )
 
@@ -185,7 +188,12 @@ class FakeServices:
         self._opens = opens
         self._notices = tuple(notices)
         self._progress = progress or COMPLETE
+        self.watch_status = WatchStatus(mode="live")
         self._changed = asyncio.Event()
+
+    @property
+    def activity(self) -> dict[str, Activity]:
+        return {thread.id: thread.activity for thread in self.threads.all if thread.activity is not None}
 
     async def transcript(self, thread: Thread) -> FakeTranscript:
         self.transcripts_asked.append(thread.id)
@@ -202,6 +210,9 @@ class FakeServices:
             raise self.open_error
         if not self._opens:
             await asyncio.Event().wait()
+
+    async def watching(self) -> AsyncIterator[WatchStatus]:
+        yield self.watch_status
 
     async def look_again(self) -> None:
         self.looked_again += 1

@@ -29,6 +29,8 @@ class View:
     project: str | None = None
     """Only this folder."""
     archived: Archived = "no"
+    working: bool = False
+    """Only threads whose turn is open."""
     sort: ThreadSort = "updated"
     descending: bool = True
 
@@ -115,9 +117,16 @@ class Listed:
         return thread_id in self._unfolded
 
 
-async def read_listing(threads: Threads, view: View, user_home: PurePath, unfolded: Sequence[str]) -> Listed:
-    """Read what a view shows; `unfolded` names the threads to open, each parent before its children."""
+async def read_listing(
+    threads: Threads, view: View, user_home: PurePath, unfolded: Sequence[str], at_work: Sequence[str] = ()
+) -> Listed:
+    """Read what a view shows; `unfolded` names the threads to open, each parent before its children.
+
+    `at_work` names the threads whose turn is open.
+    """
     query = view.query(user_home)
+    if view.working:
+        query = query.model_copy(update={"ids": tuple(sorted(at_work))})
     listing = await threads.keys(query)
     keys, depths, opened = listing.keys, dict[int, int](), set[str]()
     for thread_id in unfolded:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from store.activity import follow_activity
 from store.backfill_progress import watch_backfill
 from store.changes import Changes, Latest
 from store.errors import StoreError
@@ -18,12 +19,12 @@ from store.recording import DatabaseSink
 from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from store.clock import Clock
     from store.database import Database
-    from store.models import DynamicTool, ListedFrom, Thread, ThreadQuery
+    from store.models import Activity, DynamicTool, ListedFrom, Thread, ThreadQuery
     from store.opening import Store
     from store.rollouts.metadata import FullRead
     from store.rollouts.scan import RolloutFile
@@ -38,8 +39,9 @@ RETRY_SECONDS: Final = 10.0
 class LiveThreads:
     """Reads of threads, on whatever the store can answer from."""
 
-    def __init__(self, store: Callable[[], Store]) -> None:
+    def __init__(self, store: Callable[[], Store], activity: Latest[Mapping[str, Activity]]) -> None:
         self._store = store
+        self._activity = activity
         self._source: ListedFrom = "database"
 
     async def keys(self, query: ThreadQuery) -> Listing:
@@ -50,11 +52,16 @@ class LiveThreads:
 
     async def rows(self, keys: Sequence[int]) -> Sequence[Thread]:
         """The threads behind keys of the last listing."""
-        return await self._store().threads.rows(keys, self._source)
+        return [self._at(thread) for thread in await self._store().threads.rows(keys, self._source)]
 
     async def get_thread(self, thread_id: str) -> Thread:
         """One thread. Raises UnknownThread."""
-        return await self._store().threads.get_thread(thread_id)
+        return self._at(await self._store().threads.get_thread(thread_id))
+
+    def _at(self, thread: Thread) -> Thread:
+        """The thread with what Codex is doing with it."""
+        activity = self._activity.value.get(thread.id)
+        return thread if activity is None else thread.model_copy(update={"activity": activity})
 
     async def get_dynamic_tools(self, thread_id: str) -> Sequence[DynamicTool]:
         """The tools that the client gave the thread. Raises UnknownThread."""
@@ -81,7 +88,8 @@ class LiveServices:
         self._notices = Latest[tuple[Notice, ...]](())
         self.user_home = Path.home()
         self.launch_folder = str(Path.cwd())
-        self.threads = LiveThreads(self._opened)
+        self._activity: Latest[Mapping[str, Activity]] = Latest({})
+        self.threads = LiveThreads(self._opened, self._activity)
 
     @property
     def home(self) -> Path:
@@ -121,6 +129,7 @@ class LiveServices:
                 "rollouts watched": keeping_up.watch,
                 "rollouts compared": keeping_up.compare,
                 "names copied": keeping_up.follow_names,
+                "activity": lambda: follow_activity(home, state, self._clock, self._changes, self._activity),
                 "watching told": self._follow_status,
                 "checks told": self._follow_checks,
             }
@@ -155,6 +164,11 @@ class LiveServices:
         """Write the row of a rollout that this process writes itself: the demo's."""
         if self._store is not None and self._store.state is not None:
             await DatabaseSink(self._store.state, self._clock).record_facts(file, read)
+
+    @property
+    def activity(self) -> Mapping[str, Activity]:
+        """What Codex is doing, by thread id."""
+        return self._activity.value
 
     async def look_again(self) -> None:
         """Compare the home with the index now."""

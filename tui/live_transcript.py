@@ -54,8 +54,14 @@ class LiveTranscript:
         return self._index.done()
 
     async def indexed(self) -> None:
-        """Return when the index is complete. Raises RolloutError when the file cannot be read to its end."""
+        """Return when all is indexed that the file holds now.
+
+        Raises RolloutError when it cannot be read to its end.
+        """
+        first = self._index.done()
         await asyncio.shield(self._index)
+        if first:
+            await self._ask(self._transcript.extend, False)
 
     @property
     def prompts(self) -> Sequence[int]:

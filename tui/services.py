@@ -8,7 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from store.models import BackfillProgress, DynamicTool, ListedFrom, Notice, Thread, ThreadQuery
+    from store.models import (
+        Activity,
+        BackfillProgress,
+        DynamicTool,
+        ListedFrom,
+        Notice,
+        Thread,
+        ThreadQuery,
+        WatchStatus,
+    )
     from widgets.transcript_source import TranscriptSource
 
 
@@ -102,6 +111,11 @@ class Services(Protocol):
         """Find the home, open the state folder and start the backfill."""
         ...
 
+    @property
+    def activity(self) -> Mapping[str, Activity]:
+        """What Codex is doing, by thread id; all others have ended. `changes` tells of changes."""
+        ...
+
     async def look_again(self) -> None:
         """Compare the home with the index now."""
         ...
@@ -112,6 +126,10 @@ class Services(Protocol):
 
     def changes(self) -> AsyncIterator[None]:
         """Yield whenever a listing may have changed."""
+        ...
+
+    def watching(self) -> AsyncIterator[WatchStatus]:
+        """Yield how soon the threads follow their files, at once and whenever that changes."""
         ...
 
     def notices(self) -> AsyncIterator[Sequence[Notice]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from widgets.formatting import whole
 
 if TYPE_CHECKING:
-    from store.models import BackfillProgress
+    from store.models import BackfillProgress, WatchStatus
     from tui.listing import Listed, View
     from widgets.glyphs import Glyphs
 
@@ -26,6 +26,13 @@ def standing(progress: BackfillProgress | None, glyphs: Glyphs) -> str:
     return f"{100 * progress.done // max(1, progress.total)}%"
 
 
+def freshness(status: WatchStatus | None, glyphs: Glyphs) -> str:
+    """Return how soon the list follows the files."""
+    if status is None:
+        return ""
+    return f"{glyphs.fine} live" if status.mode == "live" else status.mode
+
+
 def order(view: View) -> str:
     """Return how the list is sorted."""
     return f"by {view.sort}" if view.descending else f"by {view.sort}, oldest first"
@@ -39,7 +46,9 @@ def why_empty(listed: Listed, home: str, project: str | None) -> tuple[str, ...]
     where = project or home
     if not words and not others and not archived and view.archived != "yes":
         return f"No threads in {where} yet.", "Start one with codex in any folder,", "and it is listed here."
-    if words:
+    if view.working:
+        what = f"Codex is at work on nothing in {where} ( w )."
+    elif words:
         what = f"Nothing in {where} matches “{words}”."
     elif view.archived == "yes":
         what = f"Nothing in {where} is archived."

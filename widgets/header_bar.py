@@ -18,6 +18,8 @@ class Standing:
     home: str = ""
     scope: str = ""
     total: str = ""
+    working: int = 0
+    silent: int = 0
     freshness: str = ""
     warning: str = ""
 
@@ -38,10 +40,16 @@ class HeaderBar(Widget):
     def render(self) -> Content:
         """Draw the line."""
         width, now = self.content_size.width, self.standing
-        right = Content(now.freshness)
+        told = []
         if now.warning:
-            warning = Content.styled(f"{self._glyphs.warning} {now.warning}", "$text-warning")
-            right = Content("   ").join([warning, right]) if now.freshness else warning
+            told.append(Content.styled(f"{self._glyphs.warning} {now.warning}", "$text-warning"))
+        if now.working:
+            told.append(Content.styled(f"{self._glyphs.working} {now.working} working", "$text-success"))
+        if now.silent:
+            told.append(Content.styled(f"{self._glyphs.silent} {now.silent} silent", "$text-warning"))
+        if now.freshness:
+            told.append(Content(now.freshness))
+        right = Content("  ").join(told)
         dot = f" {self._glyphs.dot} "
         parts = [part for part in (now.home, now.scope, now.total) if part]
         choices = [parts, [part for part in parts if part != now.scope], parts[-1:], []]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TOKENS_WIDTH = 4
 AGES_CHANGE_EVERY = 30.0
 """Seconds between two redraws of the ages."""
+DEATH_IS_NEWS_MS = 24 * 3_600_000
+"""For how long a thread that died is marked; a list of old homes would be full of them."""
 
 
 class ThreadRows(RowSource[Thread], Protocol):
@@ -61,12 +63,16 @@ class ThreadList(VirtualList[Thread]):
         "thread-list--title",
         "thread-list--muted",
         "thread-list--warning",
+        "thread-list--success",
+        "thread-list--error",
     }
     DEFAULT_CSS = """
     ThreadList {
         & > .thread-list--title { color: $text; }
         & > .thread-list--muted { color: $text-muted; }
         & > .thread-list--warning { color: $text-warning; }
+        & > .thread-list--success { color: $text-success; }
+        & > .thread-list--error { color: $text-error; }
     }
     """
 
@@ -105,22 +111,32 @@ class ThreadList(VirtualList[Thread]):
         """Return the segments of one thread."""
         if is_cursor:
             title = self.cursor_style + Style(bold=True)
-            muted = warning = self.cursor_style
+            muted = warning = success = error = self.cursor_style
         else:
             muted = self.component_style("thread-list--muted")
             warning = self.component_style("thread-list--warning")
+            success = self.component_style("thread-list--success")
+            error = self.component_style("thread-list--error")
             title = muted if row.archived else self.component_style("thread-list--title")
         columns = Columns.of(width)
         gap = " " * columns.gap
         glyph, glyph_style = " ", muted
-        if row.bad_lines:
+        now_ms = self._clock.now_ms()
+        state = None if row.activity is None else row.activity.state
+        if state == "working":
+            glyph, glyph_style = self._glyphs.working, success
+        elif state == "silent":
+            glyph, glyph_style = self._glyphs.silent, warning
+        elif state == "died" and now_ms - (row.updated_at or 0) < DEATH_IS_NEWS_MS:
+            glyph, glyph_style = self._glyphs.failed, error
+        elif row.bad_lines:
             glyph, glyph_style = self._glyphs.warning, warning
         elif row.archived:
             glyph = self._glyphs.archived
         when = row.created_at if self._sort == "created" else row.updated_at
         segments = [
             Segment(glyph + " ", glyph_style),
-            Segment(fit(age(when, self._clock.now_ms()), AGE_WIDTH, right=True) + gap, muted),
+            Segment(fit(age(when, now_ms), AGE_WIDTH, right=True) + gap, muted),
             *self._title(row, columns.title, title, muted),
         ]
         if columns.project:

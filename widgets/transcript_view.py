@@ -132,8 +132,9 @@ class TranscriptView(TranscriptScroll):
             line = 0 if item.inherited else item.line
         self.post_message(self.PlaceLeft(self._thread.id, line))
 
-    def grew(self) -> None:
+    def grew(self, thread: Thread | None = None) -> None:
         """The rollout has more lines: take them in without moving what is being read."""
+        self._thread = thread or self._thread
         if self._whole is not None and self._source is self._whole:
             self._asked_growth = True
             self.read_what_is_missing()

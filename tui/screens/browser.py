@@ -17,7 +17,7 @@ from tui.screens.reading import ENDLESS, ReadingScreen
 from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
-from widgets.formatting import moment, shorten_path, visible_line, whole
+from widgets.formatting import shorten_path, visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.header_bar import HeaderBar, Standing
 from widgets.key_bar import Key, KeyBar
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from store.clock import Clock
-    from store.models import BackfillProgress, Notice, Thread
+    from store.models import BackfillProgress, Notice, Thread, WatchStatus
     from tui.keymap import Pane
     from tui.services import Services
 
@@ -84,6 +84,8 @@ class BrowserScreen(ReadingScreen):
         self._unfolded: list[str] = []
         self._notices: Sequence[Notice] = ()
         self._progress: BackfillProgress | None = None
+        self._status: WatchStatus | None = None
+        self._listed_at = 0.0
         self._soon: Timer | None = None
         self._resting: Timer | None = None
         self._pane: Pane = "threads"
@@ -129,6 +131,7 @@ class BrowserScreen(ReadingScreen):
         if self._soon is not None:
             self._soon.stop()
             self._soon = None
+        self._listed_at = self._clock.monotonic()
         row = self.thread_list.current_row
         # Until the person has gone somewhere, a better list begins at its beginning.
         selected = row.id if row is not None and self.thread_list.touched else None
@@ -172,7 +175,14 @@ class BrowserScreen(ReadingScreen):
     def on_reading_screen_home_changed(self) -> None:
         """List again soon, and not more often than is calm."""
         if self._soon is None:
-            self._soon = self.set_timer(CALM, self._list_when_free)
+            # What comes after a quiet while is shown at once.
+            rest = self._listed_at + CALM - self._clock.monotonic()
+            self._soon = self.set_timer(min(CALM, max(0.01, rest)), self._list_when_free)
+
+    def on_reading_screen_watching_changed(self, message: ReadingScreen.WatchingChanged) -> None:
+        """Say how fresh the list is."""
+        self._status = message.status
+        self._say_where()
 
     def on_reading_screen_backfill_moved(self, message: ReadingScreen.BackfillMoved) -> None:
         """Show where the backfill stands."""
@@ -327,10 +337,11 @@ class BrowserScreen(ReadingScreen):
         if not self.transcript_frame.display or thread is None:
             return
         shown = self.reader.thread
-        if shown is None or shown.id != thread.id:
+        if shown is None or (shown.id, shown.rollout_path) != (thread.id, thread.rollout_path):
             self._find_transcript(thread)
         elif shown != thread:
-            self.reader.grew()
+            self._name_transcript(thread)
+            self.reader.grew(thread)
 
     def _name_transcript(self, thread: Thread | None) -> None:
         title = [Content("2 Transcript")]
@@ -377,6 +388,8 @@ class BrowserScreen(ReadingScreen):
         if listed is not None and listed.source == "files":
             title.append(Content.styled("from files", "$text-warning"))
         title.append(Content(wording.order(view)))
+        if view.working:
+            title.append(Content("at work only"))
         if view.archived != "no":
             title.append(Content("archived too" if view.archived == "any" else "archived only"))
         frame.border_title = Content(dot).join(title)
@@ -387,7 +400,9 @@ class BrowserScreen(ReadingScreen):
             home=self._path(str(self._services.home)),
             scope=self._path(view.project) if view.project else "all projects",
             total=f"{total} match" if listed and view.words else total,
-            freshness=f"as of {moment(self._clock.now_ms()):%H:%M}" if listed else "",
+            working=sum(each.state == "working" for each in self._services.activity.values()),
+            silent=sum(each.state == "silent" for each in self._services.activity.values()),
+            freshness=wording.freshness(self._status, self._glyphs),
         )
         self._show_tabs()
 
@@ -420,6 +435,10 @@ class BrowserScreen(ReadingScreen):
         else:
             row = self.thread_list.current_row
             self._find_project(row.cwd if row else None)
+
+    def action_working(self) -> None:
+        """Only what Codex is at work on, or everything."""
+        self._look(replace(self._view, working=not self._view.working))
 
     def action_sort(self) -> None:
         """Sort by the other time."""

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from store.errors import StoreError
-from store.models import BackfillProgress, Notice, Thread
+from store.models import BackfillProgress, Notice, Thread, WatchStatus
 from tui.details import read_details
 from tui.listing import Listed, View, read_listing
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from widgets.thread_details import Details
     from widgets.transcript_source import TranscriptSource
 
-ENDLESS: Final = ("changes", "notices", "backfill")
+AT_WORK: Final = ("working", "silent")
+
+ENDLESS: Final = ("changes", "notices", "backfill", "watching")
 """Groups of the workers that follow a stream for as long as the screen lives."""
 
 
@@ -66,6 +68,12 @@ class ReadingScreen(Screen[None]):
         notices: Sequence[Notice]
 
     @dataclass
+    class WatchingChanged(Message):
+        """The threads follow their files sooner, or later."""
+
+        status: WatchStatus
+
+    @dataclass
     class BackfillMoved(Message):
         """The backfill stands elsewhere."""
 
@@ -102,7 +110,11 @@ class ReadingScreen(Screen[None]):
     @property
     def _streams(self) -> dict[str, Callable[[], object]]:
         return dict(
-            zip(ENDLESS, (self._follow_changes, self._follow_notices, self._follow_backfill), strict=True)
+            zip(
+                ENDLESS,
+                (self._follow_changes, self._follow_notices, self._follow_backfill, self._follow_watching),
+                strict=True,
+            )
         )
 
     @work(exclusive=True, group="listing", exit_on_error=False, description="Listing the threads")
@@ -110,7 +122,8 @@ class ReadingScreen(Screen[None]):
         self, view: View, unfolded: tuple[str, ...], selected: str | None, source: ListedFrom | None
     ) -> None:
         services = self._services
-        listed = await read_listing(services.threads, view, services.user_home, unfolded)
+        at_work = [each.thread_id for each in services.activity.values() if each.state in AT_WORK]
+        listed = await read_listing(services.threads, view, services.user_home, unfolded, at_work)
         cursor_key = None
         if selected is not None and source is not None and source != listed.source:
             cursor_key = (await services.threads.get_thread(selected)).key
@@ -130,6 +143,11 @@ class ReadingScreen(Screen[None]):
     async def _follow_backfill(self) -> None:
         async for progress in self._services.backfill():
             self.post_message(self.BackfillMoved(progress))
+
+    @work(exclusive=True, group="watching", exit_on_error=False, description="Following the watcher")
+    async def _follow_watching(self) -> None:
+        async for status in self._services.watching():
+            self.post_message(self.WatchingChanged(status))
 
     @work(exclusive=True, group="refresh", exit_on_error=False, description="Looking at the home again")
     async def _look_again(self) -> None:
