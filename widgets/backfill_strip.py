@@ -11,6 +11,7 @@ from rich.segment import Segment
 from widgets.code_lines import Line, worded
 from widgets.formatting import count, cut, duration, moment, size, visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
+from widgets.sparkline import sparks
 from widgets.strip_view import LinesView
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ LABEL_WIDTH = 14
 _LINE_BAR = 16
 _WIDEST_BAR = 40
 _STEPS = ("heads", "full")
-_SPARKS = "▁▂▃▄▅▆▇█"
-_ASCII_SPARKS = "_.-=+*%#"
 
 
 class BackfillStrip(LinesView):
@@ -239,9 +238,7 @@ class BackfillStrip(LinesView):
     def _spark(self, room: int) -> str:
         """The newest rates that there is room for, against the highest of them."""
         rates = list(self._rates)[-room:] if room > 0 else []
-        sparks = _ASCII_SPARKS if self._glyphs is ASCII else _SPARKS
-        highest, last = max(rates, default=0), len(sparks) - 1
-        return "".join(sparks[round(rate / highest * last) if highest > 0 else 0] for rate in rates)
+        return sparks(rates, self._glyphs)
 
     def _failures(self, progress: BackfillProgress, width: int) -> Iterator[Line]:
         tones = self.tones
