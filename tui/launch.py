@@ -31,7 +31,7 @@ async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | N
             await _make_demo(folder / ".codex", clock)
         services = await stack.enter_async_context(LiveServices(options, clock))
         if demo:
-            _live_in_demo(stack, folder / ".codex", clock, services)
+            _live_in_demo(stack, folder / ".codex", clock)
         app = RollodexApp(
             services, clock, ascii_only=ascii_only, **({} if theme is None else {"theme": theme})
         )
@@ -45,9 +45,9 @@ async def _make_demo(home: Path, clock: Clock) -> None:
     await asyncio.to_thread(demo_home, home, now_ms=clock.now_ms())
 
 
-def _live_in_demo(stack: AsyncExitStack, home: Path, clock: Clock, services: LiveServices) -> None:
+def _live_in_demo(stack: AsyncExitStack, home: Path, clock: Clock) -> None:
     """Have a few threads of the demo go on while it is looked at."""
     from store.demo import LiveWriter
 
-    writer = asyncio.create_task(LiveWriter(home, clock, sink=services).run(), name="demo writer")
+    writer = asyncio.create_task(LiveWriter(home, clock).run(), name="demo writer")
     stack.push_async_callback(end_task, writer)

@@ -15,7 +15,6 @@ from store.keeping_up import Checked, KeepingUp
 from store.models import BackfillProgress, Notice, WatchStatus
 from store.opening import open_store
 from store.reading_places import get_reading_place, set_reading_place
-from store.recording import DatabaseSink
 from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from store.database import Database
     from store.models import Activity, DynamicTool, ListedFrom, Thread, ThreadQuery
     from store.opening import Store
-    from store.rollouts.metadata import FullRead
-    from store.rollouts.scan import RolloutFile
     from store.threads import Listing
     from tui.options import Options
     from widgets.transcript_source import TranscriptSource
@@ -159,11 +156,6 @@ class LiveServices:
         if user is not None:
             now_ms = self._clock.now_ms()
             await user.write(lambda c: set_reading_place(c, thread_id, line, now_ms=now_ms))
-
-    async def record_facts(self, file: RolloutFile, read: FullRead) -> None:
-        """Write the row of a rollout that this process writes itself: the demo's."""
-        if self._store is not None and self._store.state is not None:
-            await DatabaseSink(self._store.state, self._clock).record_facts(file, read)
 
     @property
     def activity(self) -> Mapping[str, Activity]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from store.demo.material import PROJECTS, permission_profile, sandbox_policy
 from store.rollouts.envelope import rfc3339
+from store.writer_locks import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from random import Random
 
@@ -48,6 +50,19 @@ def write_codex_files(home: Path, threads: Sequence[WrittenThread], random: Rand
     _write_session_index(home, threads)
     _write_history(home, threads)
     _write_state(home, threads, random, now_ms)
+
+
+@contextmanager
+def hold_writer_lock(home: Path, thread_id: str) -> Iterator[None]:
+    """Have a thread open as Codex has since 0.150: under a lock, whose file a clean end removes."""
+    path = home / FOLDER / f"{thread_id}.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def append_name(home: Path, thread_id: str, name: str, at_ms: int) -> None:

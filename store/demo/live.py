@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, cast
 
 from store.demo.bulk import Bulk
-from store.demo.codex_files import append_name
+from store.demo.codex_files import append_name, hold_writer_lock
 from store.demo.eras import dialect
 from store.demo.making import new_head, on_branch
 from store.demo.material import PROJECTS
@@ -74,9 +75,14 @@ class LiveWriter:
         self._threads = threads
         self._turns = turns
         self._stories = self._endless_stories()
+        self._locks = ExitStack()
 
     async def run(self) -> None:
         """Write until every thread that may begin is done, or until cancelled. Raises RolloutError."""
+        with self._locks:
+            await self._run()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leave("infra", "0.130.0", _ABANDONED))
             group.create_task(self._leave("app", "0.169.0", _PENDING, up_to_call=True))
@@ -86,6 +92,8 @@ class LiveWriter:
     async def _leave(self, project: str, era: Era, turn: Turn, *, up_to_call: bool = False) -> None:
         """A thread whose only turn never ends."""
         speaker = await self._begin(_project(project), era, None)
+        if up_to_call:
+            self._locks.enter_context(hold_writer_lock(self._home, speaker.thread_id))
         await speaker.play(turn, up_to_call=up_to_call)
 
     async def _keep_one_alive(self) -> None:
@@ -100,13 +108,14 @@ class LiveWriter:
         speaker = await self._begin(project, cast("Era", story.traits["era"]), story.traits["branch"])
         now_ms = self._clock.now_ms()
         await asyncio.to_thread(append_name, self._home, speaker.thread_id, story.title, now_ms)
-        for number in range(self._turns):
-            if number < len(story.turns):
-                turn = story.turns[number]
-            else:
-                turn = self._bulk.turn(self._random, project, size=2_000)
-            await speaker.play(turn)
-            await self._sleep(self._random.uniform(8.0, 45.0))
+        with hold_writer_lock(self._home, speaker.thread_id):
+            for number in range(self._turns):
+                if number < len(story.turns):
+                    turn = story.turns[number]
+                else:
+                    turn = self._bulk.turn(self._random, project, size=2_000)
+                await speaker.play(turn)
+                await self._sleep(self._random.uniform(8.0, 45.0))
 
     async def _begin(self, project: Project, era: Era, branch: str | None) -> _Speaker:
         head = new_head(project, era, self._clock.now_ms(), "cli", self._random)
