@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from store.errors import StoreError, UnknownThread
 from store.models import (
@@ -15,6 +15,9 @@ from store.models import (
     Git,
     ItemKind,
     ListedFrom,
+    LogBatch,
+    LogLevel,
+    LogRow,
     Notice,
     Thread,
     ThreadQuery,
@@ -24,7 +27,9 @@ from store.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+    from store.models import LogHealth, LogOrigin, LogQuery
 
 NOW = 1_760_000_000_000
 """2025-10-09 08:53:20 UTC."""
@@ -138,7 +143,8 @@ class FakeTranscript:
                 text="The claim reads before it takes the lock. **Fixed**, with a test that counts.",
             ),
         ]  # fmt: skip
-        self.count, self.prompts, self.errors, self.tools = 3, (0,), (), (1,)
+        self.count, self.prompts, self.tools = 3, (0,), (1,)
+        self.errors: tuple[int, ...] = ()
         self.complete = True
 
     async def indexed(self) -> None:
@@ -185,6 +191,11 @@ class FakeServices:
         self.looked_again = 0
         self.transcripts_asked: list[str] = []
         self.places: dict[str, int | None] = {}
+        self.log_rows: list[LogRow] = []
+        self.log_notices: tuple[Notice, ...] = ()
+        self.log_came = asyncio.Event()
+        self.log_queries: list[tuple[LogQuery, tuple[LogOrigin, ...]]] = []
+        self.health: list[LogHealth] = []
         self._opens = opens
         self._notices = tuple(notices)
         self._progress = progress or COMPLETE
@@ -230,8 +241,41 @@ class FakeServices:
     async def backfill(self) -> AsyncIterator[BackfillProgress]:
         yield self._progress
 
+    async def logs(
+        self, query: LogQuery, origins: Sequence[LogOrigin], backfill: int
+    ) -> AsyncGenerator[LogBatch, None]:
+        self.log_queries.append((query, tuple(origins)))
+        seen = len(self.log_rows)
+        yield LogBatch([row for row in self.log_rows if _kept(row, query, origins)], self.log_notices)
+        while True:
+            while seen == len(self.log_rows):
+                await self.log_came.wait()
+            new = self.log_rows[seen:]
+            seen += len(new)
+            yield LogBatch([row for row in new if _kept(row, query, origins)], self.log_notices)
+
+    def log(self, *rows: LogRow) -> None:
+        """Have rows come."""
+        self.log_rows += rows
+        came, self.log_came = self.log_came, asyncio.Event()
+        came.set()
+
+    async def log_health(self) -> Sequence[LogHealth]:
+        return self.health
+
     async def notices(self) -> AsyncIterator[Sequence[Notice]]:
         yield self._notices
+
+
+def _kept(row: LogRow, query: LogQuery, origins: Sequence[LogOrigin]) -> bool:
+    levels = get_args(LogLevel)
+    return (
+        row.origin in origins
+        and (query.min_level is None or row.level not in levels[: levels.index(query.min_level)])
+        and (not query.thread_ids or row.thread_id in query.thread_ids)
+        and (not query.modules or any(part in row.target for part in query.modules))
+        and (query.text is None or query.text.lower() in row.body.lower())
+    )
 
 
 COMPLETE = BackfillProgress(

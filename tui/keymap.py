@@ -10,19 +10,20 @@ from textual.binding import Binding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Pane = Literal["everywhere", "threads", "transcript", "backfill", "filter", "sheet", "help", "error"]
+Pane = Literal["everywhere", "threads", "transcript", "logs", "backfill", "filter", "sheet", "help", "error"]
 PANES: Final[tuple[Pane, ...]] = get_args(Pane)
 TITLES: Final[dict[Pane, str]] = {
     "everywhere": "Everywhere",
     "threads": "1 Threads",
     "transcript": "2 Transcript",
+    "logs": "3 Logs",
     "backfill": "4 Backfill",
     "filter": "Filter box",
     "sheet": "Details and raw lines",
     "help": "Help",
     "error": "When Rollodex cannot start",
 }
-_WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "backfill")
+_WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "logs", "backfill")
 FOOTER_KEYS: Final = 9
 """The footer never holds more."""
 
@@ -67,6 +68,7 @@ _SHOWN: Final = {
     "plus": "+",
     "minus": "-",
     "circumflex_accent": "^",
+    "ampersand": "&",
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "home": "Home",
@@ -100,9 +102,14 @@ def _in(
     return Action(name, tuple(keys.split()), (pane,), label, description, run, footer, palette=palette)
 
 
+def _walk(key: str, name: str, description: str, run: str, footer: int | None = None) -> Action:
+    return Action(name, (key,), ("transcript", "logs"), "error", description, run, footer)
+
+
 ACTIONS: Final[tuple[Action, ...]] = (
     _in("everywhere", "1", "threads", "threads", "Go to Threads", "screen.pane('threads')"),
     _in("everywhere", "2", "transcript", "transcript", "Go to Transcript", "screen.pane('transcript')"),
+    _in("everywhere", "3", "logs", "logs", "Go to Logs", "screen.pane('logs')"),
     _in("everywhere", "4", "backfill", "backfill", "Go to Backfill", "screen.pane('backfill')"),
     _in("everywhere", "tab", "next", "next pane", "Next pane", "screen.next_pane(1)", 7, palette=False),
     _in(
@@ -181,8 +188,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         2,
     ),
     _in("transcript", "right_square_bracket", "later-prompt", "prompt", "The next prompt", "prompt(1)"),
-    _in("transcript", "e", "later-error", "error", "The next error", "error(1)", 4),
-    _in("transcript", "E", "earlier-error", "error", "The error before", "error(-1)"),
+    _walk("e", "later-error", "The next error, of the thread or of its log", "error(1)", 4),
+    _walk("E", "earlier-error", "The error before", "error(-1)"),
     _in("transcript", "left_curly_bracket", "earlier-tool", "tool", "The tool call before", "tool(-1)"),
     _in("transcript", "right_curly_bracket", "later-tool", "tool", "The next tool call", "tool(1)"),
     _in("transcript", "plus", "unfold-all", "unfold all", "Unfold everything", "unfold_all"),
@@ -192,6 +199,17 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in(
         "transcript", "circumflex_accent", "parent", "parent", "The thread that this one comes from", "parent"
     ),
+    Action(
+        "unfold-row", ("enter",), ("logs",), "all of it", "All that the row says", "fold", 1, meaning="open"
+    ),
+    _in("logs", "f", "follow", "follow", "Follow the newest row, or stay", "follow", 2),
+    _in("logs", "t", "tie", "this thread", "The thread under the cursor only, or all", "tie", 3),
+    _in("logs", "l", "level", "level", "Only worse levels", "level(1)", 5),
+    _in("logs", "L", "lower-level", "more levels", "More levels", "level(-1)"),
+    _in("logs", "ampersand", "keep-only", "keep", "Keep only rows with these words", "keep", 6),
+    _in("logs", "v", "wrap", "wrap", "Wrap long rows, or cut them", "wrap"),
+    _in("logs", "y", "copy", "copy", "Copy the row", "copy"),
+    Action("log-health", ("i",), ("logs",), "details", "What fills the log", "details", meaning="details"),
     Action(
         "schemas",
         ("enter",),
@@ -208,7 +226,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("filter",),
         "to the list",
         "Keep the filter and go to the list",
-        "screen.pane('threads')",
+        "screen.leave_box",
         1,
         meaning="open",
     ),
@@ -228,7 +246,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("filter",),
         "to the list",
         "Down to the list",
-        "screen.pane('threads')",
+        "screen.leave_box",
         meaning="move(1)",
     ),
 )

@@ -12,18 +12,31 @@ from store.backfill_progress import watch_backfill
 from store.changes import Changes, Latest
 from store.errors import StoreError
 from store.keeping_up import Checked, KeepingUp
+from store.log_sources import codex_logs, rollodex_logs
+from store.log_tail import tail_logs
 from store.models import BackfillProgress, Notice, WatchStatus
 from store.opening import open_store
 from store.reading_places import get_reading_place, set_reading_place
 from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from store.clock import Clock
     from store.database import Database
-    from store.models import Activity, DynamicTool, ListedFrom, Thread, ThreadQuery
+    from store.log_sources import LogSource
+    from store.models import (
+        Activity,
+        DynamicTool,
+        ListedFrom,
+        LogBatch,
+        LogHealth,
+        LogOrigin,
+        LogQuery,
+        Thread,
+        ThreadQuery,
+    )
     from store.opening import Store
     from store.threads import Listing
     from tui.options import Options
@@ -31,6 +44,9 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 10.0
 """How long to wait after a failure before trying again."""
+
+LOG_POLL_SECONDS: Final = 0.2
+"""Seconds between two looks at the log; one that finds nothing takes microseconds."""
 
 
 class LiveThreads:
@@ -181,6 +197,25 @@ class LiveServices:
         """How soon the rows follow the files, at once and whenever that changes."""
         async for status in self._status.watch():
             yield status
+
+    def logs(
+        self, query: LogQuery, origins: Sequence[LogOrigin], backfill: int
+    ) -> AsyncGenerator[LogBatch, None]:
+        """The newest matching rows of the named logs, then those that come."""
+        sources = [source for source in self._log_sources() if source.origin in origins]
+        return tail_logs(sources, query, backfill=backfill, poll_seconds=LOG_POLL_SECONDS)
+
+    async def log_health(self) -> Sequence[LogHealth]:
+        """What fills Codex's log, and our own. Raises LogDatabaseError."""
+        from store.log_health import log_health
+
+        found = [await asyncio.to_thread(log_health, each, self._clock) for each in self._log_sources()]
+        return [health for health in found if health is not None]
+
+    def _log_sources(self) -> list[LogSource]:
+        store = self._opened()
+        own = [] if store.files is None else [rollodex_logs(store.files.state)]
+        return [codex_logs(store.home.sqlite_path), *own]
 
     async def notices(self) -> AsyncIterator[Sequence[Notice]]:
         """Everything that the person should know now."""

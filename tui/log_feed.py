@@ -21,6 +21,8 @@ class LogFeed:
         """How many rows came in all."""
         self.began = False
         """Whether the log was looked at."""
+        self.shown = False
+        """Whether what it had at first is shown."""
         self._rows: deque[LogRow] = deque(maxlen=kept)
         self._notices: tuple[Notice, ...] = ()
 

@@ -96,3 +96,28 @@ class TranscriptPane(TranscriptView, inherit_bindings=False):
     """The reader."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("transcript")]
+
+    @dataclass
+    class ErrorWanted(Message):
+        """The error behind an item, or before it, by time: in the transcript or in the log."""
+
+        position: int
+        at: int | None
+        by: int
+
+    @property
+    def position(self) -> int:
+        """The place of the item under the cursor."""
+        return self._cursor
+
+    def action_error(self, by: int) -> None:
+        """Go to the next or the previous error, of the transcript alone until it is read to its end."""
+        item = self.cursor_item
+        if item is None or self._source is not self._whole:
+            super().action_error(by)
+        else:
+            self.post_message(self.ErrorWanted(self._cursor, item.at, by))
+
+    def say_no_error(self, by: int) -> None:
+        """Say that there is none."""
+        self._say(f"no error {'below' if by > 0 else 'above'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from store.models import (
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
         BackfillProgress,
         DynamicTool,
         ListedFrom,
+        LogBatch,
+        LogHealth,
+        LogOrigin,
+        LogQuery,
         Notice,
         Thread,
         ThreadQuery,
@@ -130,6 +134,16 @@ class Services(Protocol):
 
     def watching(self) -> AsyncIterator[WatchStatus]:
         """Yield how soon the threads follow their files, at once and whenever that changes."""
+        ...
+
+    def logs(
+        self, query: LogQuery, origins: Sequence[LogOrigin], backfill: int
+    ) -> AsyncGenerator[LogBatch, None]:
+        """Yield the newest matching rows of the named logs, then those that come."""
+        ...
+
+    async def log_health(self) -> Sequence[LogHealth]:
+        """Measure Codex's log, and our own."""
         ...
 
     def notices(self) -> AsyncIterator[Sequence[Notice]]:

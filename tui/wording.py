@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from widgets.formatting import whole
 
 if TYPE_CHECKING:
-    from store.models import BackfillProgress, WatchStatus
+    from collections.abc import Sequence
+
+    from store.models import BackfillProgress, LogLevel, Notice, WatchStatus
     from tui.listing import Listed, View
+    from tui.log_filter import LogFilter
     from widgets.glyphs import Glyphs
+    from widgets.log_buffer import ThreadError
 
 
 def threads(number: int) -> str:
@@ -31,6 +35,49 @@ def freshness(status: WatchStatus | None, glyphs: Glyphs) -> str:
     if status is None:
         return ""
     return f"{glyphs.fine} live" if status.mode == "live" else status.mode
+
+
+def which_rows(chosen: LogFilter) -> list[str]:
+    """Return which rows of the log are meant, in a few words each; nothing for what is usual."""
+    words = chosen.words.strip()
+    level = [] if chosen.min_level == "INFO" else [_level(chosen.min_level)]
+    return [*level, *([f"“{words}”"] if words else []), *(["this thread"] if chosen.thread_id else [])]
+
+
+def _level(level: LogLevel) -> str:
+    return "all levels" if level == "TRACE" else f"from {level}"
+
+
+def why_no_rows(
+    chosen: LogFilter,
+    notices: Sequence[Notice],
+    errors: Sequence[ThreadError] | None,
+    *,
+    began: bool,
+    glyphs: Glyphs,
+) -> tuple[str, ...]:
+    """Return what stands where there are no rows; `errors` are the transcript's, once they are known."""
+    if not began:
+        return (f"Reading the log{glyphs.ellipsis}",)
+    trouble = sorted(notices, key=lambda notice: notice.severity == "information")
+    if trouble and (trouble[0].severity != "information" or not chosen.thread_id):
+        notice = trouble[0]
+        return tuple(f"{text.rstrip('.')}." for text in (notice.what, notice.why, notice.next_step) if text)
+    level = "" if chosen.min_level == "TRACE" else f" {_level(chosen.min_level)} on"
+    thread, words = chosen.thread if chosen.thread_id else None, chosen.words.strip()
+    if thread is not None:
+        why = f"No log rows for this thread{level}."
+        if words:
+            why = f"No row of this thread{level} matches “{words}”."
+        elif thread.source == "exec":
+            why = "No log rows for this thread: it ran with codex exec, which writes none."
+        if errors:
+            are = "error is" if len(errors) == 1 else "errors are"
+            why += f" {whole(len(errors))} {are} in its transcript ( e )."
+        return (why, "esc clears the words." if words else "t shows the rows of all threads.")
+    if words:
+        return (f"Nothing in the log{level} matches “{words}”.", "esc clears the words, L shows more levels.")
+    return (f"No rows in the log{level}.", "They show as soon as they are written.")
 
 
 def order(view: View) -> str:

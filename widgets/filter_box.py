@@ -36,10 +36,15 @@ class FilterBox(Horizontal):
     class Left(Message):
         """The words are as wanted: on to the list."""
 
+    def __init__(self, prompt: str = "/", placeholder: str = "words  cwd:~/src/app  source:cli") -> None:
+        super().__init__()
+        self._prompt = prompt
+        self._placeholder = placeholder
+
     def compose(self) -> ComposeResult:
         """Make the line."""
-        yield Static("/", markup=False)
-        yield Input(placeholder="words  cwd:~/src/app  source:cli", compact=True, select_on_focus=False)
+        yield Static(self._prompt, markup=False)
+        yield Input(placeholder=self._placeholder, compact=True, select_on_focus=False)
 
     @property
     def words(self) -> str:

@@ -15,6 +15,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from store.models import LogRow
 from widgets.code_lines import worded
 from widgets.formatting import moment, visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from textual import events
 
-    from store.models import LogRow
     from widgets.code_lines import Line
 
 GUTTER: Final = 2
@@ -98,6 +98,7 @@ class LogView(StripView):
         self._look: LogLook | None = None
         self._settling = False
         self._note = ""
+        self._warning = ""
         self._words: tuple[str, ...] = ()
 
     # What is shown
@@ -158,6 +159,24 @@ class LogView(StripView):
         if words != self._words:
             self._words = words
             self.refresh()
+
+    def warn(self, warning: str) -> None:
+        """Say what keeps the log from being read in the last line, until it no longer does."""
+        if warning != self._warning:
+            self._warning = visible_line(warning)
+            self.refresh()
+
+    def go_to_row(self, row: LogRow) -> bool:
+        """Put the cursor on a row of a log; returns whether it is there."""
+        same = (
+            number
+            for number, each in enumerate(self.buffer.rows, self.buffer.first)
+            if isinstance(each, LogRow) and (each.origin, each.id) == (row.origin, row.id)
+        )
+        number = next(same, None)
+        if number is not None:
+            self._go_to(number)
+        return number is not None
 
     def note(self, note: str) -> None:
         """Say something in the last line until the person goes on."""
@@ -461,7 +480,8 @@ class LogView(StripView):
         return self.grounded(Strip.join([left, body]), width)
 
     def _bottom(self) -> str:
-        parts = [self._note] if self._note else []
+        warning = f"{self._glyphs.warning} {self._warning}" if self._warning and len(self.buffer) else ""
+        parts = [part for part in (self._note, warning) if part]
         if self._new and not self._follows:
             parts.append(f"{whole(self._new)} new below {self._glyphs.dot} f")
         return f" {self._glyphs.dot} ".join(parts)

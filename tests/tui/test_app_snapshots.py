@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import pytest
-from fake_services import HOME, NOW, USER_HOME, FakeServices, StillClock, a_desk, a_thread
+from desks import SMALL_AND_LARGE, Compare, an_app, pressing, sized
+from fake_services import HOME, NOW, USER_HOME, FakeServices, a_desk, a_thread
 
 from store.errors import HomeError
 from store.models import BackfillFailure, BackfillProgress, Notice
-from tui.app import RollodexApp
-from tui.screens.browser import BrowserScreen
 from widgets.empty_state import EmptyState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from textual.app import App
+    import pytest
     from textual.pilot import Pilot
-
-SIZES = {"60x24": (60, 24), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
-SMALL_AND_LARGE = {name: SIZES[name] for name in ("80x24", "120x40")}
-STILL = 3
-"""Looks in a row at which nothing may be on its way: what ended may have begun something else."""
-
-
-class Compare(Protocol):
-    """The fixture of pytest-textual-snapshot."""
-
-    def __call__(
-        self,
-        app: App[None],
-        *,
-        terminal_size: tuple[int, int],
-        run_before: Callable[[Pilot[None]], Awaitable[None]],
-    ) -> bool: ...
-
-
-def pressing(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
-    """Press keys, each once everything before it has settled."""
-
-    async def run(pilot: Pilot[None]) -> None:
-        await settle(pilot)
-        for key in keys:
-            await pilot.press(key)
-            await settle(pilot)
-
-    return run
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Wait until nothing is on its way to the screen; the test's timeout bounds it."""
-    still = 0
-    while still < STILL:
-        await pilot.pause(0.01)
-        top = pilot.app.screen_stack[-1]
-        still = still + 1 if not isinstance(top, BrowserScreen) or top.settled else 0
-
-
-def sized(sizes: dict[str, tuple[int, int]] = SIZES) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("size", sizes.values(), ids=sizes.keys())
-
-
-def an_app(services: FakeServices, *, ascii_only: bool = False, theme: str = "rollodex-dark") -> RollodexApp:
-    return RollodexApp(services, StillClock(), ascii_only=ascii_only, theme=theme)
-
 
 READING = BackfillProgress(
     status="running",

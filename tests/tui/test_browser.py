@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from desks import Desk, a_desk_with
 from fake_services import APP, HOUR, NOW, USER_HOME, FakeServices, StillClock, a_desk, a_thread, many
 
 from store.errors import DatabaseBusy, HomeError
@@ -19,58 +20,9 @@ from tui.screens.help import HelpScreen
 from tui.screens.sheet import SheetScreen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from textual.pilot import Pilot
-    from textual.screen import Screen
+    from collections.abc import AsyncIterator
 
     from store.models import Thread
-
-
-class Desk:
-    """A running app and its browser."""
-
-    def __init__(self, app: RollodexApp, pilot: Pilot[None], services: FakeServices) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.services = services
-        screen = app.screen_stack[-1]
-        assert isinstance(screen, BrowserScreen)
-        self.browser = screen
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        """Wait for a state of the screen, which the test's timeout bounds."""
-        async with asyncio.timeout(10):
-            while not holds():
-                await self.pilot.pause(0.01)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    def pane(self) -> str:
-        return self.browser.current_pane
-
-    def shows(self, screen: type[Screen[None]]) -> bool:
-        return isinstance(self.app.screen, screen)
-
-    @property
-    def titles(self) -> list[str]:
-        rows = self.browser.thread_list
-        return [row.display_title if (row := rows.row_at(place)) else "?" for place in range(len(rows.keys))]
-
-    @property
-    def selected(self) -> str | None:
-        row = self.browser.thread_list.current_row
-        return row.display_title if row else None
-
-
-@asynccontextmanager
-async def a_desk_with(services: FakeServices, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Desk]:
-    app = RollodexApp(services, StillClock())
-    async with app.run_test(size=size) as pilot:
-        desk = Desk(app, pilot, services)
-        await desk.until(lambda: "?" not in desk.titles and desk.titles)
-        yield desk
 
 
 async def test_the_first_rows_come_without_a_key_and_the_first_thread_is_read() -> None:
@@ -330,6 +282,8 @@ async def test_panes_by_number_tab_and_zoom() -> None:
         browser = desk.browser
         await desk.press("enter")
         assert desk.pane() == "transcript"
+        await desk.press("tab")
+        assert desk.pane() == "logs"
         await desk.press("tab")
         assert desk.pane() == "backfill"
         await desk.press("tab")

@@ -22,6 +22,7 @@ from tui.keymap import (
     sections,
     shown,
 )
+from tui.logs_pane import LogRows
 from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
 from tui.screens.browser import BrowserScreen
 from tui.screens.error import ErrorScreen
@@ -31,11 +32,12 @@ from tui.screens.sheet import SheetScreen
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-UNDER_EVERYWHERE: tuple[Pane, ...] = ("threads", "transcript", "backfill")
+UNDER_EVERYWHERE: tuple[Pane, ...] = ("threads", "transcript", "logs", "backfill")
 OWNERS: dict[Pane, type[DOMNode]] = {
     "everywhere": BrowserScreen,
     "threads": ThreadsPane,
     "transcript": TranscriptPane,
+    "logs": LogRows,
     "backfill": BackfillPane,
     "sheet": SheetScreen,
     "help": HelpScreen,
@@ -117,6 +119,6 @@ def test_the_readme_table_names_every_key() -> None:
 
 def test_free_numbers_stay_free() -> None:
     pressed = {key for action in ACTIONS for key in action.keys}
-    assert {"1", "2", "4"} <= pressed
-    assert not {"3", "5", "6", "7", "8"} & pressed
+    assert {"1", "2", "3", "4"} <= pressed
+    assert not {"5", "6", "7", "8"} & pressed
     assert keymap.TITLES["backfill"] == "4 Backfill"

@@ -12,7 +12,9 @@ from textual.content import Content
 from tui import keymap, wording
 from tui.commands import ActionCommands
 from tui.listing import NEXT_ARCHIVED, Listed, View
+from tui.logs_pane import LogsPane
 from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
+from tui.screens.log_reading import LogReadingScreen
 from tui.screens.reading import ENDLESS, ReadingScreen
 from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
@@ -52,7 +54,7 @@ CALM: Final = 0.5
 """Seconds that a listing stands at least when only the home has changed."""
 
 
-class BrowserScreen(ReadingScreen):
+class BrowserScreen(LogReadingScreen):
     """Composes the panes, asks the services, and tells the panes what to show."""
 
     CSS_PATH = "browser.tcss"
@@ -66,9 +68,8 @@ class BrowserScreen(ReadingScreen):
     peek = getters.query_one(ThreadPeek)
     facts = getters.query_one("#transcript > ThreadFacts", ThreadFacts)
     keys = getters.query_one(KeyBar)
-    filter_box = getters.query_one(FilterBox)
+    filter_box = getters.query_one("#threads > FilterBox", FilterBox)
     thread_list = getters.query_one(ThreadsPane)
-    reader = getters.query_one(TranscriptPane)
     empty = getters.query_one("#threads > EmptyState", EmptyState)
     threads_frame = getters.query_one("#threads", Vertical)
     backfill = getters.query_one(BackfillPane)
@@ -107,6 +108,7 @@ class BrowserScreen(ReadingScreen):
             with Vertical(id="inspector", classes="pane") as inspector:
                 inspector.border_title = "Details"
                 yield ThreadDetails(glyphs=glyphs)
+        yield LogsPane(self._clock, glyphs=glyphs)
         yield BackfillPane(home=self._path(str(self._services.home)), glyphs=glyphs)
         yield ThreadPeek(user_home=user_home, glyphs=glyphs)
         yield KeyBar()
@@ -124,6 +126,7 @@ class BrowserScreen(ReadingScreen):
         self._list()
         for follow in self._streams.values():
             follow()
+        self.log_begins()
 
     # Reading
 
@@ -207,6 +210,7 @@ class BrowserScreen(ReadingScreen):
         if self.inspector_frame.display:
             self._find_details(message.thread, on_a_sheet=False)
         self.reader.show(message.thread, message.source, "end" if message.line is None else message.line)
+        self.transcript_found(message)
         self._show_tabs()
 
     def on_reading_screen_details_read(self, message: ReadingScreen.DetailsRead) -> None:
@@ -282,6 +286,10 @@ class BrowserScreen(ReadingScreen):
         """Filter by the word being typed."""
         self.filter_box.edit(message.text)
 
+    def on_logs_pane_standing_changed(self) -> None:
+        """Say in the tab what went wrong lately."""
+        self._show_tabs()
+
     def on_pane_tabs_chosen(self, message: PaneTabs.Chosen) -> None:
         """Go to the pane whose tab was clicked."""
         for pane in self._panes:
@@ -311,7 +319,12 @@ class BrowserScreen(ReadingScreen):
 
     @property
     def _panes(self) -> dict[Pane, Widget]:
-        return {"threads": self.thread_list, "transcript": self.reader, "backfill": self.backfill}
+        return {
+            "threads": self.thread_list,
+            "transcript": self.reader,
+            "logs": self.logs.rows,
+            "backfill": self.backfill,
+        }
 
     @property
     def settled(self) -> bool:
@@ -319,7 +332,8 @@ class BrowserScreen(ReadingScreen):
         if not self.is_mounted:
             return False
         underway = [each for each in self.app.workers if not each.is_finished and each.group not in ENDLESS]
-        return self._soon is None and self._resting is None and not self.thread_list.holding and not underway
+        waits = self._soon is not None or self._resting is not None or self.thread_list.holding
+        return not waits and not underway and self.logs.settled
 
     def _look(self, view: View) -> None:
         self._view = view
@@ -334,6 +348,7 @@ class BrowserScreen(ReadingScreen):
         self._resting = None
         thread = self.thread_list.current_row
         self.peek.show(thread)
+        self.thread_shown(thread)
         if not self.transcript_frame.display or thread is None:
             return
         shown = self.reader.thread
@@ -359,7 +374,7 @@ class BrowserScreen(ReadingScreen):
         self.notice_bar.show([*self._failures.values(), *self._notices])
 
     def _show_keys(self) -> None:
-        pane: Pane = "filter" if self.filter_box.editing else self._pane
+        pane: Pane = "filter" if self.filter_box.editing or self.logs.box.editing else self._pane
         self.keys.show(
             [
                 Key(keymap.shown(action.keys[0], ascii_only=self._glyphs is ASCII), action.label, action.run)
@@ -374,6 +389,7 @@ class BrowserScreen(ReadingScreen):
         tabs = (
             Tab("threads", "1", "Threads", total),
             Tab("transcript", "2", "Transcript", turns),
+            Tab("logs", "3", "Logs", self.logs.state),
             Tab("backfill", "4", "Backfill", wording.standing(self._progress, self._glyphs)),
         )
         self.tabs.show(tabs, self._pane)
@@ -424,6 +440,13 @@ class BrowserScreen(ReadingScreen):
         panes = list(self._panes)
         self.action_pane(panes[(panes.index(self._pane) + by) % len(panes)])
 
+    def action_leave_box(self) -> None:
+        """Keep what is in a box and go on to what it filters."""
+        if self.logs.box.editing:
+            self.logs.leave_box()
+        else:
+            self.action_pane("threads")
+
     def action_filter(self) -> None:
         """Type words to filter by."""
         self.filter_box.edit()
@@ -459,15 +482,17 @@ class BrowserScreen(ReadingScreen):
     def action_refresh_home(self) -> None:
         """Look at the home again."""
         self._look_again()
-        for group, follow in self._streams.items():
+        for group, follow in {**self._streams, "logs": self.logs.follow}.items():
             if self._failures.pop(group, None):
                 follow()
         self._list()
 
     def action_close_one(self) -> None:
         """Close one thing: the box, the filter, the zoom, then to the list, then a notice."""
-        if self.filter_box.editing:
-            self.action_pane("threads")
+        if self.filter_box.editing or self.logs.box.editing:
+            self.action_leave_box()
+        elif self._pane == "logs" and self.logs.box.words:
+            self.logs.clear_words()
         elif self.filter_box.words:
             self.filter_box.clear()
         elif self.has_class("-zoomed"):

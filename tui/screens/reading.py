@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 AT_WORK: Final = ("working", "silent")
 
-ENDLESS: Final = ("changes", "notices", "backfill", "watching")
+STREAMS: Final = ("changes", "notices", "backfill", "watching")
+ENDLESS: Final = (*STREAMS, "logs")
 """Groups of the workers that follow a stream for as long as the screen lives."""
 
 
@@ -111,7 +112,7 @@ class ReadingScreen(Screen[None]):
     def _streams(self) -> dict[str, Callable[[], object]]:
         return dict(
             zip(
-                ENDLESS,
+                STREAMS,
                 (self._follow_changes, self._follow_notices, self._follow_backfill, self._follow_watching),
                 strict=True,
             )
