@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from store.database import Database
 
@@ -34,7 +34,7 @@ class Latest(Generic[T]):
         """Return when the value is replaced the next time."""
         await self._changed.wait()
 
-    async def watch(self) -> AsyncIterator[T]:
+    async def watch(self) -> AsyncGenerator[T, None]:
         """Yield the value at once, and the latest one whenever it was replaced."""
         while True:
             changed = self._changed
@@ -75,7 +75,7 @@ class Changes:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._count.replaced(), seconds)
 
-    async def stream(self, *, at_once: bool = False) -> AsyncIterator[None]:
+    async def stream(self, *, at_once: bool = False) -> AsyncGenerator[None, None]:
         """Yield whenever something may have changed; with `at_once` also at the beginning."""
         async for _ in self._count.watch():
             if at_once:

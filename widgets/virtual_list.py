@@ -136,8 +136,8 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         """Show another source, or the same one after a change.
 
         The cursor goes to `cursor_key`, or stays on its key; when that is gone it takes the next row that is
-        still there. The line that the cursor is on stays where it is on the screen. `keys_changed` says that
-        keys of the old source mean nothing in this one.
+        still there. Once the person has moved, the line that the cursor is on stays where it is on the
+        screen. `keys_changed` says that keys of the old source mean nothing in this one.
         """
         old_keys, old_cursor, old_top = self._keys, self.cursor, round(self.scroll_y)
         if keys_changed:
@@ -151,7 +151,9 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         self._asked = ()
         new = _place(self._keys, old_keys, old_cursor, cursor_key, keys_changed=keys_changed)
         seen = old_top <= old_cursor < old_top + max(1, self._rows_high)
-        if seen or keys_changed:
+        if not self._touched and old_top == 0 and new < self._rows_high:
+            top = 0  # who has gone nowhere yet looks at the beginning, where the new ones are
+        elif seen or keys_changed:
             top = new - (old_cursor - old_top if seen else 0)
         else:
             top = _place(self._keys, old_keys, old_top, None, keys_changed=False)
