@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from store.demo.codex_log import create_log
 from store.demo.many import BulkHome
 from store.demo.told import StoryHome
 
@@ -26,3 +27,4 @@ def make_home(folder: Path, threads: int, *, seed: int = 0, size: Size = "realis
 def demo_home(folder: Path, now_ms: int) -> None:
     """Make the home that `rollodex --demo` shows in `folder`, which must be empty or missing."""
     StoryHome(folder, Random("demo"), now_ms).make()
+    create_log(folder, Random("demo log"), now_ms)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from store.demo.bulk import Bulk
 from store.demo.codex_files import append_name, hold_writer_lock
+from store.demo.codex_log import append_log
 from store.demo.eras import dialect
 from store.demo.making import new_head, on_branch
 from store.demo.material import PROJECTS
@@ -17,7 +18,7 @@ from store.demo.stories import Command, Reasoning, Say, Turn, load_stories
 from store.rollouts.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from store.clock import Clock
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from store.rollouts.recorder import RolloutSink
 
     Sleep = Callable[[float], Awaitable[None]]
+    Log = Callable[[str, Sequence[RolloutItem]], Awaitable[None]]
 
 LONGEST_PAUSE = 20.0
 """Seconds that a live thread is quiet at most within a turn."""
@@ -69,6 +71,7 @@ class LiveWriter:
         self._clock = clock
         self._sink = sink
         self._random = Random(f"live/{seed}")
+        self._log_random = Random(f"live log/{seed}")
         self._bulk = Bulk(self._random)
         self._sleep = sleep
         self._at_once = at_once
@@ -124,7 +127,12 @@ class LiveWriter:
         recorder = await Recorder.create(
             self._home, meta.payload, clock=self._clock, paginated=voice.paginated, sink=self._sink
         )
-        return _Speaker(voice.turn, recorder, self._sleep)
+        return _Speaker(voice.turn, recorder, self._sleep, self._log)
+
+    async def _log(self, thread_id: str, items: Sequence[RolloutItem]) -> None:
+        records = [(item.type, item.payload) for item in items]
+        now_ms = self._clock.now_ms()
+        await asyncio.to_thread(append_log, self._home, thread_id, records, self._log_random, now_ms)
 
     def _endless_stories(self) -> Iterator[Story]:
         stories = load_stories("live.txt")
@@ -140,8 +148,11 @@ class LiveWriter:
 class _Speaker:
     """One live thread: its turns become lines as time passes."""
 
-    def __init__(self, beats_of: Callable[[Turn], Iterator[Beat]], recorder: Recorder, sleep: Sleep) -> None:
+    def __init__(
+        self, beats_of: Callable[[Turn], Iterator[Beat]], recorder: Recorder, sleep: Sleep, log: Log
+    ) -> None:
         self._beats_of = beats_of
+        self._log = log
         self._recorder = recorder
         self._sleep = sleep
         self.thread_id = recorder.thread_id
@@ -152,12 +163,16 @@ class _Speaker:
         together: list[RolloutItem] = []
         for beat in _until_pending(beats) if up_to_call else beats:
             if isinstance(beat, float):
-                await self._recorder.append(together)
+                await self._write(together)
                 together = []
                 await self._sleep(min(beat, LONGEST_PAUSE))
             else:
                 together.append(beat)
-        await self._recorder.append(together)
+        await self._write(together)
+
+    async def _write(self, items: list[RolloutItem]) -> None:
+        await self._recorder.append(items)
+        await self._log(self.thread_id, items)
 
 
 def _until_pending(beats: Iterable[Beat]) -> Iterator[Beat]:

@@ -9,6 +9,11 @@ import pytest
 from building import BEGIN_MS
 
 from store.demo import demo_home, make_home
+from store.demo.codex_log import KEPT_MS
+from store.log_messages import message_of
+from store.log_queries import query_logs
+from store.log_sources import codex_logs
+from store.models import LogQuery
 from store.rollouts.metadata import read_full, read_heads
 from store.rollouts.scan import scan_home
 from store.rollouts.source import open_decoded
@@ -185,3 +190,20 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         demo_home(tmp_path, NOW_MS)
     assert [path.name for path in tmp_path.iterdir()] == ["auth.json"]
+
+
+def test_the_log_has_what_went_wrong_in_threads_that_ran_lately_and_not_with_exec(
+    home: Path, facts: dict[str, RolloutFacts]
+) -> None:
+    rows = query_logs(codex_logs(home), LogQuery(), limit=100_000)
+    sources = {fact.thread_id: fact.source for fact in facts.values()}
+    threads = {row.thread_id for row in rows if row.thread_id is not None}
+    assert len(threads) >= 10
+    assert {sources[thread] for thread in threads} >= {"cli", "vscode"}
+    assert "exec" not in {sources[thread] for thread in threads}
+    assert {row.level for row in rows} >= {"DEBUG", "INFO", "WARN"}
+    assert all(NOW_MS - KEPT_MS <= row.at <= NOW_MS for row in rows)
+    assert [row.at for row in rows] == sorted(row.at for row in rows)
+    failed = [row for row in rows if "exit_code=1 " in row.body]
+    assert failed
+    assert all(row.level == "WARN" and message_of(row.body).startswith("tool call") for row in failed)

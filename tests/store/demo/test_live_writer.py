@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,11 @@ from building import BEGIN_MS
 from store_fixtures import FixedClock
 
 from store.demo import LiveWriter
+from store.demo.codex_log import create_log
+from store.log_messages import message_of
+from store.log_queries import query_logs
+from store.log_sources import codex_logs
+from store.models import LogQuery
 from store.rollouts.metadata import read_full
 from store.rollouts.scan import scan_home
 
@@ -100,3 +106,17 @@ async def test_cancelled_it_leaves_whole_lines(tmp_path: Path) -> None:
     files = scan_home(tmp_path).files
     assert len(files) == 2 + 3
     assert all(records(tmp_path, file) for file in files)
+
+
+async def test_the_log_goes_on_with_the_threads(tmp_path: Path) -> None:
+    time = PassingTime()
+    create_log(tmp_path, Random(0), time.clock.ms)
+    writer = LiveWriter(tmp_path, time.clock, sleep=time.sleep, at_once=1, threads=1, turns=3, seed=1)
+    await writer.run()
+
+    rows = query_logs(codex_logs(tmp_path), LogQuery(min_level="INFO"), limit=10_000)
+    live = {file.thread_id for file in scan_home(tmp_path).files}
+    assert {row.thread_id for row in rows} == live
+    turns = [row for row in rows if message_of(row.body) == "turn complete"]
+    assert len(turns) == 3
+    assert turns[0].at < turns[1].at < turns[2].at
