@@ -91,11 +91,12 @@ def why_empty(listed: Listed, home: str, project: str | None) -> tuple[str, ...]
     words = view.words.strip()
     others, archived = listed.elsewhere.in_other_projects, listed.elsewhere.archived
     where = project or home
+    if view.working:
+        matching = f" that matches “{words}”" if words else ""
+        return f"Codex is at work on nothing in {where}{matching}.", "w shows all threads again."
     if not words and not others and not archived and view.archived != "yes":
         return f"No threads in {where} yet.", "Start one with codex in any folder,", "and it is listed here."
-    if view.working:
-        what = f"Codex is at work on nothing in {where} ( w )."
-    elif words:
+    if words:
         what = f"Nothing in {where} matches “{words}”."
     elif view.archived == "yes":
         what = f"Nothing in {where} is archived."
