@@ -108,7 +108,9 @@ def thread_facts(thread: Thread) -> Iterator[tuple[str, str]]:
     if thread.updated_at is not None:
         yield "updated", f"{moment(thread.updated_at):%Y-%m-%d %H:%M}"
     counts = [
-        f"{whole(n)} {name}" for n, name in ((thread.turns, "turns"), (thread.messages, "messages")) if n
+        f"{whole(n)} {name}{'s' * (n != 1)}"
+        for n, name in ((thread.turns, "turn"), (thread.messages, "message"))
+        if n
     ]
     if thread.tokens_used:
         counts.append(f"{count(thread.tokens_used)} tokens")

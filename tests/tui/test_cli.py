@@ -157,6 +157,8 @@ def test_show(builder: HomeBuilder) -> None:
         (13, "assistant", "Fixed."),
     ]
     assert "Port the parser" in run(builder, "show", builder.ids[0]).stdout
+    assert "2 turns · 4 messages" in run(builder, "show", builder.ids[0]).stdout
+    assert "1 turn · 2 messages" in run(builder, "show", builder.ids[1]).stdout
     assert "Port the parser" in run(builder, "show", "--markdown", builder.ids[0]).stdout
     assert run(builder, "show", "--raw", builder.ids[0]).stdout == builder.file(builder.ids[0]).read_text()
 
