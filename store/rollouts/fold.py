@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 KEPT_PROBLEMS: Final = 20
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _USAGE_TOLD = re.compile(rb'[^\\]{0,200}"payload":\{"type":"token_count","info":\{"total_token_usage":\{')
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _INJECTED_KINDS: Final = frozenset({"user_instructions", "environment_context"})
@@ -150,7 +150,7 @@ class Fold:
         """Apply a turn's settings, if the line holds any."""
         context = read_payload(TurnContext, line)
         if context is not None:
-            self._values.update(settings.from_turn_context(context))
+            self._values.update(settings.from_turn_context(context, paginated=has_ordinal(line)))
         return context
 
     def take_settings(self, line: bytes) -> bool:

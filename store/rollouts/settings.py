@@ -59,9 +59,14 @@ def from_session_meta(meta: SessionMeta) -> dict[str, Any]:
     }
 
 
-def from_turn_context(context: TurnContext) -> dict[str, Any]:
-    """The columns that each turn's settings overwrite."""
-    policy = context.sandbox_policy if context.sandbox_policy is not None else context.permission_profile
+def from_turn_context(context: TurnContext, *, paginated: bool) -> dict[str, Any]:
+    """The columns that each turn's settings overwrite.
+
+    In paginated rollouts (0.169) changes of settings say the permission profile alone, and so does this.
+    """
+    forms = (context.sandbox_policy, context.permission_profile)
+    first, second = reversed(forms) if paginated else forms
+    policy = second if first is None else first
     return {
         "model": context.model,
         "reasoning_effort": context.effort,

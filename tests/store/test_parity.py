@@ -58,11 +58,6 @@ DIFFERENCES = [
     ),
     Difference(
         "sandbox_policy",
-        lambda row, _: row.home.startswith("0.169"),
-        "0.169 stores the turn's permission profile; we keep the sandbox policy where the turn has one.",
-    ),
-    Difference(
-        "sandbox_policy",
         lambda _, facts: facts.sandbox_policy is None,
         "Codex fills in a read-only policy before the first turn; nothing was said yet.",
     ),

@@ -455,6 +455,17 @@ def test_settings_applied_between_turns_count_from_there_on(tmp_path: Path) -> N
     assert (facts.model, facts.cwd) == ("newer", "/new")
 
 
+def test_a_paginated_rollout_says_the_permission_profile_after_a_turn_as_after_a_change(
+    tmp_path: Path,
+) -> None:
+    turn = context(sandbox_policy={"type": "read-only"}, permission_profile={"type": "managed"})
+    paginated = turn.replace(b'"type":"turn_context"', b'"ordinal":3,"type":"turn_context"')
+    assert facts_of(tmp_path, meta(), turn).sandbox_policy == '{"type":"read-only"}'
+    assert facts_of(tmp_path, meta(), paginated).sandbox_policy == '{"type":"managed"}'
+    without = paginated.replace(b'"permission_profile"', b'"another"')
+    assert facts_of(tmp_path, meta(), without).sandbox_policy == '{"type":"read-only"}'
+
+
 def test_the_time_is_the_last_good_lines(tmp_path: Path) -> None:
     assert facts_of(tmp_path, meta(), prompt("x", 7000), b"bad").updated_at == BEGIN_MS + 7000
     assert facts_of(tmp_path, meta(), b'{"type":"event_msg","payload":{}}').updated_at is None
