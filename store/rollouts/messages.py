@@ -65,11 +65,7 @@ def response_message(payload: Mapping[str, Any], label: str) -> Said:
     if role == "assistant":
         return _message(label, "response", role, text, payload.get("phase"), keys)
     marks = object_of(payload.get("internal_chat_message_metadata_passthrough"))
-    kinds = [
-        kind
-        for kind in list_of(marks.get("content_item_kinds"))
-        if isinstance(kind, str) and kind != "unknown"
-    ]
+    kinds = [kind for kind in list_of(marks.get("content_item_kinds")) if isinstance(kind, str)]
     certainly_user = role == "user" and any(kind.startswith("user.") for kind in kinds)
     if role != "user" or (bool(kinds) and not certainly_user) or (not kinds and looks_injected(text)):
         return Said(

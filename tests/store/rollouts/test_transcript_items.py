@@ -193,7 +193,15 @@ def test_content_kinds_say_whose_words_they_are(path: Path) -> None:
         "<skill> is my tag",
         internal_chat_message_metadata_passthrough={"content_item_kinds": ["user.text"]},
     )
-    assert [item.kind for item in items_of(path, ours + theirs)] == ["context", "message"]
+    injected = said(
+        "user", "by a client", internal_chat_message_metadata_passthrough={"content_item_kinds": ["unknown"]}
+    )
+    items = items_of(path, ours + theirs + injected)
+    assert [(item.kind, item.injected) for item in items] == [
+        ("context", True),
+        ("message", False),
+        ("context", True),
+    ]
 
 
 def test_a_steering_prompt_stays_in_its_turn(path: Path) -> None:
