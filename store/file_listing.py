@@ -6,13 +6,14 @@ Everything here touches the disk and is called in a thread.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from store.errors import RolloutError
 from store.rollouts.metadata import read_heads
-from store.rollouts.scan import created_ms_in_name, scan_home
+from store.rollouts.scan import created_ms_in_name, is_reverted, rank, rollout_order, scan_home
 from store.session_index import read_session_index
-from store.thread_rows import thread_from_facts
+from store.thread_rows import keeping_words, thread_from_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ class FileListing:
     def __init__(self, home: Path, files: Sequence[RolloutFile], names: dict[str, str]) -> None:
         self._home = home
         self._files = _without_duplicates(files)
+        self._firsts = _first_rollouts(files)
         self._names = names
 
     @classmethod
@@ -108,6 +110,9 @@ class FileListing:
             facts = read_heads(self._home, file).facts
         except RolloutError:
             return None
+        if (first := self._firsts.get(file.thread_id or "")) is not None:
+            with suppress(RolloutError):
+                facts = keeping_words(facts, read_heads(self._home, first).facts)
         return thread_from_facts(key, file, facts, name=self._names.get(facts.thread_id), full=False)
 
 
@@ -137,14 +142,14 @@ def matches(thread: Thread, query: ThreadQuery) -> bool:
 
 
 def _without_duplicates(files: Sequence[RolloutFile]) -> list[RolloutFile]:
-    """Of several files with one id the larger, then the active, then the plain one."""
+    """Of several files of one thread the one that is shown."""
     ids = Counter(file.thread_id for file in files if file.thread_id is not None)
     best: dict[str, RolloutFile] = {}
     for file in files:
         if file.thread_id is None or ids[file.thread_id] == 1:
             continue
         rival = best.get(file.thread_id)
-        if rival is None or _rank(file) > _rank(rival):
+        if rival is None or rank(file) > rank(rival):
             best[file.thread_id] = file
     return [
         file
@@ -153,5 +158,14 @@ def _without_duplicates(files: Sequence[RolloutFile]) -> list[RolloutFile]:
     ]
 
 
-def _rank(file: RolloutFile) -> tuple[int, bool, bool, str]:
-    return (file.size, not file.archived, not file.compressed, file.path)
+def _first_rollouts(files: Sequence[RolloutFile]) -> dict[str, RolloutFile]:
+    """The first rollout that is there of each reverted thread."""
+    reverted = {file.thread_id for file in files if is_reverted(file.path)}
+    firsts: dict[str, RolloutFile] = {}
+    for file in files:
+        if file.thread_id is None or file.thread_id not in reverted:
+            continue
+        rival = firsts.get(file.thread_id)
+        if rival is None or rollout_order(file.path) < rollout_order(rival.path):
+            firsts[file.thread_id] = file
+    return firsts

@@ -75,8 +75,9 @@ class Thread(Frozen):
 
     `rollout_path` is relative to the Codex home, with "/" between its parts, and is the file that is there
     now (`.zst` included). `turns` and `messages` count the thread's own: not inherited from a fork's base and
-    not rolled back; both are None until the whole rollout was read. `key` is the row's place in the
-    listing it came from and means nothing elsewhere.
+    not rolled back; both are None until the whole rollout was read. Of a reverted thread (0.169) the file is
+    that of the last revert, and everything but its words is said of that file alone. `key` is the row's place
+    in the listing it came from and means nothing elsewhere.
     """
 
     key: int
@@ -211,7 +212,9 @@ class TranscriptItem(Frozen):
     injected: bool = False
     """Written by Codex in the user's or developer's name (environment, AGENTS.md, permissions)."""
     inherited: bool = False
-    """From a fork's base."""
+    """From a fork's base, or from a rollout that the thread was reverted in."""
+    rollout_id: str | None = None
+    """The rollout in which `line` counts, where its id is not the thread's: a revert began it (0.169)."""
     rolled_back: bool = False
     turn: int | None = None
     """0-based number of the turn, counted over the whole conversation as shown."""
@@ -386,3 +389,10 @@ class LogHealth(Frozen):
     def partial(self) -> bool:
         """Whether there was too much to count it all."""
         return self.counted_rows < self.rows
+
+
+class Checked(Frozen):
+    """When the rows were last compared with all files, and what the person should know of it."""
+
+    at_ms: int | None = None
+    notices: tuple[Notice, ...] = ()

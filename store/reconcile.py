@@ -17,7 +17,7 @@ from store.connection import transaction
 from store.folders import known_devices, remember_devices, was_unmounted
 from store.models import Notice
 from store.rollout_rows import forget_rollout, known_rollouts, move_rollout, prune_rollout
-from store.rollouts.scan import scan_home, scan_paths
+from store.rollouts.scan import rollout_id_in_name, scan_home, scan_paths
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,7 +37,7 @@ class Difference:
     """New or changed files, newest first."""
     moved: tuple[tuple[KnownRollout, RolloutFile], ...]
     replaced: tuple[str, ...]
-    """Gone, while another file of the same thread has come: compressed, or archived and written since."""
+    """Gone, while another file of the same rollout has come: compressed, or archived and written since."""
     gone: tuple[str, ...]
     unmounted: tuple[str, ...]
     """Folders whose files are out of sight, not gone."""
@@ -93,7 +93,7 @@ def compare(scan: Scan, known: Mapping[str, KnownRollout], devices: Mapping[str,
             unmounted.add(folder)
         else:
             gone[path] = old
-    departed = {old.thread_id: old for old in gone.values() if old.thread_id is not None}
+    departed = {old.rollout_id: old for old in gone.values() if old.rollout_id is not None}
     changed: list[RolloutFile] = []
     moved: list[tuple[KnownRollout, RolloutFile]] = []
     replaced: list[str] = []
@@ -101,7 +101,7 @@ def compare(scan: Scan, known: Mapping[str, KnownRollout], devices: Mapping[str,
         before = known.get(file.path)
         if before is not None and before.same_file(file) and before.step != "heads":
             continue
-        earlier = departed.get(file.thread_id or "") if before is None else None
+        earlier = None if before or not departed else departed.get(rollout_id_in_name(file.path) or "")
         if earlier is not None and gone.pop(earlier.path, None) is not None:
             if earlier.same_file(file) and earlier.step == "full":
                 moved.append((earlier, file))

@@ -6,14 +6,15 @@ Every function is one step of a unit of work: it runs on a connection that is al
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from store.discrepancies import compare_rows, record, resolve
 from store.own_logs import log
-from store.rollouts.scan import thread_id_in_name
-from store.thread_rows import FACT_COLUMNS
+from store.rollouts.scan import is_reverted, rollout_id_in_name, rollout_order, thread_id_in_name
+from store.thread_rows import FACT_COLUMNS, WORDS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,6 +65,11 @@ class KnownRollout:
     inode: int
     step: Literal["heads", "full", "failed"]
     parsed_bytes: int
+
+    @property
+    def rollout_id(self) -> str | None:
+        """What is the same for the file wherever it is moved, and compressed or not."""
+        return rollout_id_in_name(self.path) or self.thread_id
 
     def same_file(self, file: RolloutFile) -> bool:
         """Whether the file is as it was when it was read."""
@@ -137,8 +143,12 @@ def write_reads(connection: sqlite3.Connection, reads: Sequence[RolloutRead], *,
         if read.facts.thread_id not in contested
         or _shown_path(connection, read.facts.thread_id, now_ms=now_ms) == read.file.path
     ]
-    _record_drift(connection, [read for read in shown if read.file.path in known], known, now_ms)
-    connection.executemany(_UPSERT, [_thread_row(read) for read in shown])
+    rows = [(read, _thread_row(connection, read)) for read in shown]
+    _record_drift(connection, [pair for pair in rows if pair[0].file.path in known], known, now_ms)
+    connection.executemany(_UPSERT, [row for _read, row in rows])
+    for read in whole:
+        if read.facts.thread_id in contested:
+            _give_words(connection, read)
     for read in shown:
         if read.facts.tools:
             insert_tools(connection, read.facts.thread_id, read.facts.tools)
@@ -168,8 +178,10 @@ def _rollout_row(read: RolloutRead) -> tuple[object, ...]:
     )
 
 
-def _thread_row(read: RolloutRead) -> tuple[object, ...]:
+def _thread_row(connection: sqlite3.Connection, read: RolloutRead) -> tuple[object, ...]:
     facts, file = read.facts, read.file
+    if is_reverted(file.path):
+        facts = _keeping_row_words(connection, facts)
     return (
         facts.thread_id,
         file.path,
@@ -180,6 +192,32 @@ def _thread_row(read: RolloutRead) -> tuple[object, ...]:
         facts.updated_at if facts.updated_at is not None else file.mtime_ns // 1_000_000,
         file.size,
         *_fact_values(facts),
+    )
+
+
+def _keeping_row_words(connection: sqlite3.Connection, facts: RolloutFacts) -> RolloutFacts:
+    """The facts with the title, first message and preview that the thread's row has already."""
+    words = connection.execute(
+        f"SELECT {', '.join(WORDS)} FROM threads WHERE id = ?", (facts.thread_id,)
+    ).fetchone()
+    kept = zip(WORDS, words or (), strict=False)
+    return replace(facts, **{name: word for name, word in kept if word is not None})
+
+
+def _give_words(connection: sqlite3.Connection, read: RolloutRead) -> None:
+    """Give a reverted thread's row the words of its first rollout, where this is that one."""
+    paths = [
+        row[0]
+        for row in connection.execute(
+            "SELECT path FROM rollouts WHERE thread_id = ? AND step <> 'failed'", (read.facts.thread_id,)
+        )
+    ]
+    order = rollout_order(read.file.path)
+    if order != min(map(rollout_order, paths)) or order == max(map(rollout_order, paths)):
+        return
+    connection.execute(
+        f"UPDATE threads SET {', '.join(f'{name} = COALESCE(?, {name})' for name in WORDS)} WHERE id = ?",
+        (*(getattr(read.facts, name) for name in WORDS), read.facts.thread_id),
     )
 
 
@@ -238,21 +276,21 @@ def _goes_on(known: KnownRollout, read: RolloutRead) -> bool:
 
 def _record_drift(
     connection: sqlite3.Connection,
-    reads: Sequence[RolloutRead],
+    rows: Sequence[tuple[RolloutRead, tuple[object, ...]]],
     known: Mapping[str, KnownRollout],
     now_ms: int,
 ) -> None:
     """Record where the rows about to be replaced disagree with the files that they were made from."""
-    ids = [read.facts.thread_id for read in reads]
+    ids = [read.facts.thread_id for read, _row in rows]
     found = {
         row[:2]: row
         for row in connection.execute(
             f"SELECT {', '.join(_ROW_COLUMNS)} FROM threads WHERE id IN ({', '.join('?' * len(ids))})", ids
         )
     }
-    for read in reads:
+    for read, now in rows:
         path = read.file.path
-        before, now = found.get((read.facts.thread_id, path)), _thread_row(read)
+        before = found.get((read.facts.thread_id, path))
         if before is None or before == now:
             continue
         differences = compare_rows(
@@ -313,9 +351,10 @@ def write_failure(connection: sqlite3.Connection, file: RolloutFile, reason: str
 
 
 def _shown_path(connection: sqlite3.Connection, thread_id: str, *, now_ms: int) -> str | None:
-    """Which of the thread's files is shown: larger decoded length, then active, then plain.
+    """Which of the thread's files is shown: of its newest rollout, else by `_rank`.
 
-    The others are recorded as `duplicate_file`.
+    Other files of one and the same rollout are recorded as `duplicate_file`; earlier rollouts of a reverted
+    thread are what it goes on from.
     """
     rows = connection.execute(
         "SELECT path, COALESCE(decoded_bytes, size) FROM rollouts WHERE thread_id = ? AND step <> 'failed'",
@@ -323,22 +362,27 @@ def _shown_path(connection: sqlite3.Connection, thread_id: str, *, now_ms: int) 
     ).fetchall()
     if len(rows) < 2:
         return rows[0][0] if rows else None
-    ranked = sorted(
-        rows, key=lambda row: (row[1], not is_archived_path(row[0]), not is_compressed_path(row[0]), row[0])
-    )
+    ranked = sorted(rows, key=lambda row: _rank(*row))
+    for _, files in groupby((row[0] for row in ranked), rollout_order):
+        *others, best = files
+        for path in others:
+            record(
+                connection,
+                kind="duplicate_file",
+                thread_id=thread_id,
+                place=path,
+                field="",
+                expected=best,
+                found=path,
+                now_ms=now_ms,
+            )
     shown: str = ranked[-1][0]
-    for path, _length in ranked[:-1]:
-        record(
-            connection,
-            kind="duplicate_file",
-            thread_id=thread_id,
-            place=path,
-            field="",
-            expected=shown,
-            found=path,
-            now_ms=now_ms,
-        )
     return shown
+
+
+def _rank(path: str, length: int) -> tuple[object, ...]:
+    """Newest rollout, then larger decoded length, then active, then plain."""
+    return (rollout_order(path), length, not is_archived_path(path), not is_compressed_path(path), path)
 
 
 def is_archived_path(path: str) -> bool:

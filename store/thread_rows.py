@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from store.models import Git, Thread, Tokens
@@ -51,6 +52,9 @@ FACT_COLUMNS: Final = (
 )
 """Columns of `threads` that have the name of the fact that they hold."""
 
+WORDS: Final = ("title", "first_user_message", "preview")
+"""What a thread keeps from its first rollout, however often it is reverted (0.169)."""
+
 _SELECT_COLUMNS: Final = (
     "key",
     "id",
@@ -94,8 +98,11 @@ _SELECT_COLUMNS: Final = (
     "pending_since",
 )
 
+# A paginated fork without a turn of its own has its parent's preview in Codex's row too (0.169).
+_PREVIEW: Final = "COALESCE(t.preview, (SELECT p.preview FROM threads p WHERE p.id = t.forked_from_id))"
+
 SELECT_THREAD: Final = (
-    f"SELECT {', '.join('t.' + c for c in _SELECT_COLUMNS)},"
+    f"SELECT {', '.join(_PREVIEW if c == 'preview' else 't.' + c for c in _SELECT_COLUMNS)},"
     " c.name AS name, COALESCE(c.memory_mode, t.memory_mode) AS memory_mode,"
     " (SELECT COUNT(*) FROM threads k WHERE k.parent_thread_id = t.id) AS children"
     " FROM threads t LEFT JOIN codex_threads c ON c.thread_id = t.id"
@@ -131,6 +138,12 @@ def thread_from_facts(
         children=0,
     )
     return make_thread(values)
+
+
+def keeping_words(facts: RolloutFacts, first: RolloutFacts) -> RolloutFacts:
+    """The facts of a reverted thread's newest rollout with the words of its first one."""
+    words = {name: getattr(first, name) for name in WORDS}
+    return replace(facts, **{name: word for name, word in words.items() if word is not None})
 
 
 def make_thread(values: dict[str, Any]) -> Thread:

@@ -107,20 +107,17 @@ class Threads:
         return _only(found, thread_id)
 
     async def base_paths(self, thread: Thread) -> dict[str, Path]:
-        """The rollouts that a fork's history goes on from: each base by thread id, the nearest first.
+        """The rollouts that a thread's history goes on from, each by its own id, the nearest first.
 
-        A base that is not there is left out; a ring ends where it closes.
+        What lies behind a base that is not there is left out; a ring ends where it closes.
         """
-        found: dict[str, Path] = {}
-        base = thread.forked_from_id
-        while base is not None and base != thread.id and base not in found:
-            try:
-                parent = await self.get_thread(base)
-            except UnknownThread:
-                break
-            found[base] = self._home.path / parent.rollout_path
-            base = parent.forked_from_id
-        return found
+        from store.rollouts.bases import find_bases
+        from store.rollouts.scan import is_reverted
+
+        if thread.forked_from_id is None and not is_reverted(thread.rollout_path):
+            return {}
+        paths = await self._rollout_paths()
+        return await asyncio.to_thread(find_bases, self._home.path, thread.rollout_path, paths)
 
     async def get_dynamic_tools(self, thread: Thread) -> tuple[DynamicTool, ...]:
         """The tools that the client gave the thread: from the database, else from its rollout."""
@@ -136,6 +133,18 @@ class Threads:
             return await self._database.read(lambda c: list_is_complete(get_backfill_state(c)))
         except DatabaseError:
             return False
+
+    async def _rollout_paths(self) -> Sequence[str]:
+        """Every rollout of the home, by what the database knows, else by a look."""
+        if self._database is not None and await self._can_answer():
+            try:
+                return await self._database.read(_all_paths)
+            except DatabaseError:
+                pass
+        from store.rollouts.scan import scan_home
+
+        scan = await asyncio.to_thread(scan_home, self._home.path)
+        return [file.path for file in scan.files]
 
     async def _page_from_database(
         self, database: Database, query: ThreadQuery, place: Cursor | None, limit: int
@@ -367,6 +376,10 @@ def _teach(connection: sqlite3.Connection, query: ThreadQuery) -> None:
 
 def _any_contains(wanted: str, *texts: str | None) -> bool:
     return any(wanted in text.casefold() for text in texts if text)
+
+
+def _all_paths(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT path FROM rollouts")]
 
 
 def _find(connection: sqlite3.Connection, prefix: str) -> list[Thread]:

@@ -6,13 +6,12 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from store.rollouts.transcript import Transcript
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from store.models import TranscriptItem
+    from store.rollouts.transcript import Transcript
 
 T = TypeVar("T")
 
@@ -28,9 +27,7 @@ class LiveTranscript:
     @classmethod
     async def open(cls, path: Path, thread_id: str, bases: Mapping[str, Path]) -> LiveTranscript:
         """Open the rollout at `path`, and those it builds on. Raises RolloutError."""
-        return cls(
-            await asyncio.to_thread(Transcript.open, path, thread_id=thread_id, resolve_base=bases.get)
-        )
+        return cls(await asyncio.to_thread(_open, path, thread_id, bases))
 
     async def close(self) -> None:
         """Stop the index and let the files go; what is asked for afterwards is empty."""
@@ -98,7 +95,7 @@ class LiveTranscript:
         """The rollout lines of an item."""
 
         def read() -> str:
-            position = self._transcript.position_of_line(item.line, item.thread_id)
+            position = self._transcript.position_of_line(item.line, item.rollout_id or item.thread_id)
             return "" if position is None else self._transcript.raw(position)
 
         return await self._ask(read, "")
@@ -111,3 +108,10 @@ class LiveTranscript:
         if self._stop.is_set():
             return empty
         return await asyncio.to_thread(question)
+
+
+def _open(path: Path, thread_id: str, bases: Mapping[str, Path]) -> Transcript:
+    # The first rows of the list wait for nothing that only reads transcripts.
+    from store.rollouts.transcript import Transcript
+
+    return Transcript.open(path, thread_id=thread_id, resolve_base=bases.get)

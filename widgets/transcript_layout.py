@@ -30,7 +30,7 @@ LINES_KEPT = 20_000
 
 def key_of(item: TranscriptItem) -> ItemKey:
     """Return what an item is known by."""
-    return item.thread_id, item.line
+    return item.rollout_id or item.thread_id, item.line
 
 
 def _size(item: TranscriptItem) -> int:

@@ -77,7 +77,7 @@ def is_quiet(item: TranscriptItem) -> bool:
 
 
 def begins_part(item: TranscriptItem, previous: TranscriptItem | None) -> bool:
-    """Whether a fork's inherited part, or its own one, begins with this item."""
+    """Whether what a fork or a reverted thread goes on from, or its own part, begins with this item."""
     before = None if previous is None or not previous.inherited else previous.thread_id
     return before != (item.thread_id if item.inherited else None)
 
@@ -116,7 +116,8 @@ def _part_rule(item: TranscriptItem, look: Look) -> Iterator[Line]:
         yield _rule(f"from {visible_line(item.thread_id)}", look)
     else:
         yield []
-        yield _rule("from here on the fork's own", look)
+        of = "the fork's own" if item.rollout_id is None else "what came after the revert"
+        yield _rule(f"from here on {of}", look)
 
 
 def _lines(item: TranscriptItem, look: Look, *, folded: bool) -> Iterator[Line]:

@@ -31,6 +31,7 @@ class Standing:
 
     thread_id: str
     kind: ItemKind
+    rollout_id: str | None = None
     failed: bool = False
     inherited: bool = False
     rolled_back: bool = False
@@ -46,6 +47,7 @@ def assemble(parts: Sequence[Part], standing: Standing) -> TranscriptItem:
         line=opening.line,
         lines=tuple(part.line for part in parts),
         thread_id=standing.thread_id,
+        rollout_id=standing.rollout_id,
         kind=kind,
         label=_first(said.label for said in saids if said.kind == kind) or opening.said.label,
         role=None if kind == "compaction" else _first(said.role for said in saids),

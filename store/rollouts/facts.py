@@ -32,8 +32,10 @@ class RolloutFacts:
     `unknown_records` are None unless all of the file was read. `updated_at` is the time of the last line that
     has one, in milliseconds; None where no line has (before 0.36). A paginated fork's first user message and
     preview are its own first prompt, although Codex's row has its parent's, which the file does not hold.
-    `turn_since` is when the turn began that has not ended (since 0.104; None when there is none), and
-    `pending_call` what its longest waiting call asks for; they too are known only from all of the file.
+    Of a reverted thread's rollout (0.169), too, all of this is what the file itself holds: the turns that the
+    revert kept are in its base. `turn_since` is when the turn began that has not ended (since 0.104; None
+    when there is none), and `pending_call` what its longest waiting call asks for; they too are known only
+    from all of the file.
     """
 
     thread_id: str

@@ -45,9 +45,9 @@ class Gap:
             inherited=True,
         )
 
-    def line_in_file(self, line: int, thread_id: str) -> None:
+    def line_in_file(self, line: int, rollout_id: str) -> None:
         """No line is here."""
-        del line, thread_id
+        del line, rollout_id
 
     def raw(self, item: int, limit: int) -> str:
         """There is no JSON; the reason stands for it."""

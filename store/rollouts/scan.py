@@ -1,6 +1,10 @@
 """Which rollouts a Codex home holds: the names and fingerprints of the files, without opening any.
 
-Codex keeps active rollouts in `sessions/YYYY/MM/DD/`, archived ones in `archived_sessions/` (since 0.50).
+Codex keeps active rollouts in `sessions/YYYY/MM/DD/`, archived ones in `archived_sessions/` (since 0.50), and
+names them `rollout-<local time>-<thread id>.jsonl`; the rollout's own id is then the thread's. With each
+`thread/revert` (seen with 0.169.0) a thread goes on in a new file,
+`rollout-<local time>-<thread id>_<rollout id>.jsonl`, and the earlier ones stay. Its `session_meta.id` is the
+thread's; its `history_base` says what the revert kept, and calls the id of a rollout `thread_id`.
 """
 
 from __future__ import annotations
@@ -21,9 +25,9 @@ if TYPE_CHECKING:
 ACTIVE_FOLDER: Final = "sessions"
 ARCHIVE_FOLDER: Final = "archived_sessions"
 
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NAME = re.compile(
-    r"rollout-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)-"
-    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.jsonl(?:\.zst)?",
+    rf"rollout-(\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\d)-({_UUID})(?:_({_UUID}))?\.jsonl(?:\.zst)?",
     re.IGNORECASE | re.ASCII,
 )
 _KINDS: Final = (
@@ -42,7 +46,7 @@ class RolloutFile:
 
     path: str
     thread_id: str | None
-    """The uuid in the file's name, lower case."""
+    """The first uuid in the file's name, lower case."""
     size: int
     mtime_ns: int
     inode: int
@@ -126,8 +130,36 @@ def thread_id_in_name(path: str) -> str | None:
     return match[2].lower() if match is not None else None
 
 
+def rollout_id_in_name(path: str) -> str | None:
+    """The rollout's own id, the last one in the file's name: the thread's, unless a revert made the file."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    return (match[3] or match[2]).lower() if match is not None else None
+
+
+def is_reverted(path: str) -> bool:
+    """Whether a `thread/revert` (0.169) made the rollout."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    return match is not None and match[3] is not None
+
+
+def rollout_order(path: str) -> tuple[int, str]:
+    """Sorts the rollouts of one thread, the newest last; files of the same rollout are equal."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    if match is None or match[3] is None:
+        return (-1, "")
+    return (uuid7_milliseconds(match[3]) or 0, match[3].lower())
+
+
+def rank(file: RolloutFile) -> tuple[object, ...]:
+    """Of several files of one thread that with the highest rank is shown.
+
+    It is of the newest rollout; of that one's files it is the larger, then the active, then the plain one.
+    """
+    return (rollout_order(file.path), file.size, not file.archived, not file.compressed, file.path)
+
+
 def created_ms_in_name(path: str) -> int | None:
-    """When the thread began, by the file's name alone.
+    """When the rollout began, by the file's name alone.
 
     The uuid v7 has it to the millisecond (since 0.47); else the time in the name, which is the local time of
     a machine whose zone is not known, taken as UTC.
@@ -135,7 +167,7 @@ def created_ms_in_name(path: str) -> int | None:
     match = _NAME.fullmatch(path.rpartition("/")[2])
     if match is None:
         return None
-    made = uuid7_milliseconds(match[2])
+    made = uuid7_milliseconds(match[3] or match[2])
     if made is not None:
         return made
     try:

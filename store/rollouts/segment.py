@@ -25,6 +25,7 @@ from store.rollouts.lines import (
     decode,
     split,
 )
+from store.rollouts.scan import rollout_id_in_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,9 +43,11 @@ _SEARCH_BACK: Final = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where a paginated fork's own lines begin in the history of another thread (`history_base`, 0.169)."""
+    """Where a rollout's own lines begin in the history of another rollout (`history_base`, 0.169): that of
+    the thread which a paginated fork was made of, or an earlier one of a reverted thread."""
 
-    thread_id: str
+    rollout_id: str
+    """What Codex calls `thread_id`: the last id in the name of the base's file."""
     end_offset: int | None
     end_ordinal: int | None
 
@@ -68,8 +71,8 @@ def _position(value: object) -> int | None:
 class Segment:
     """A rollout, or its beginning up to where a fork left it, with the index of its lines."""
 
-    def __init__(self, content: Content, thread_id: str, until: Base | None = None) -> None:
-        self.thread_id = thread_id
+    def __init__(self, content: Content, thread_id: str, rollout_id: str, until: Base | None = None) -> None:
+        self.rollout_id = rollout_id
         self.grouper = Grouper()
         self._content = content
         self._is_base = until is not None
@@ -81,14 +84,16 @@ class Segment:
         self._prefix = InheritedPrefix()
         self._inherited_end = 0
         meta = self._first_meta()
+        told = meta.get("id") if self._is_base else None
+        self.thread_id = told if isinstance(told, str) else thread_id
         self.base = Base.of(meta)
         parent = meta.get("forked_from_id")
         self._parent: str | None = parent if isinstance(parent, str) else None
 
     @classmethod
     def open(cls, path: Path, thread_id: str, until: Base | None = None) -> Segment:
-        """Open the rollout of a thread; raises RolloutError."""
-        return cls(open_content(path), thread_id, until)
+        """Open a rollout; of a base, its first line has the last word on its thread. Raises RolloutError."""
+        return cls(open_content(path), thread_id, rollout_id_in_name(path.name) or thread_id, until)
 
     @property
     def indexed_bytes(self) -> int:
@@ -191,6 +196,7 @@ class Segment:
     ) -> TranscriptItem:
         parts = [Part(line, at, said) for line, (said, at) in lines]
         copied = self._parent is not None and 0 < parts[0].line < self._inherited_end
+        reverted = not copied and self.rollout_id != self.thread_id
         if copied:  # the copy begins behind the fork's own first line
             parts = [Part(part.line - 1, part.at, part.said) for part in parts]
         return assemble(
@@ -198,6 +204,7 @@ class Segment:
             Standing(
                 thread_id=self._parent if copied and self._parent is not None else self.thread_id,
                 kind=grouper.kind(item),
+                rollout_id=self.rollout_id if reverted else None,
                 failed=grouper.has(item, Flag.ERROR),
                 inherited=copied or self._is_base,
                 rolled_back=grouper.has(item, Flag.ROLLED_BACK),
@@ -215,11 +222,11 @@ class Segment:
             return overlong(self._content.read(start, PREFIX_BYTES), end - start), None
         return read_bytes(self._content.read(start, end - start).removesuffix(b"\n"))
 
-    def line_in_file(self, line: int, thread_id: str) -> int | None:
-        """The number in this file of a line that is `line` in the rollout of `thread_id`."""
-        if thread_id == self._parent and 0 < line + 1 < self._inherited_end:
+    def line_in_file(self, line: int, rollout_id: str) -> int | None:
+        """The number in this file of a line that is `line` in the rollout with this id."""
+        if rollout_id == self._parent and 0 < line + 1 < self._inherited_end:
             return line + 1
-        own = thread_id == self.thread_id and not 0 < line < self._inherited_end
+        own = rollout_id == self.rollout_id and not 0 < line < self._inherited_end
         return line if own and 0 <= line < len(self._offsets) else None
 
     def raw(self, item: int, limit: int) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from store.rollouts.segment import Base
 
 MAX_BASES: Final = 64
-"""How many threads deep a fork's history is followed."""
+"""How many rollouts deep the history of a fork, or of a reverted thread, is followed."""
 
 STEP_BYTES: Final = 1 << 20
 """How much `build` reads between two reports."""
@@ -61,8 +61,9 @@ class FirstScreen:
 class Transcript:
     """The items of a thread, with what it inherits before them, in the order of their opening lines."""
 
-    def __init__(self, parts: list[Segment | Gap], thread_id: str) -> None:
-        self.thread_id = thread_id
+    def __init__(self, parts: list[Segment | Gap], own: Segment) -> None:
+        self.thread_id = own.thread_id
+        self._rollout_id = own.rollout_id
         self._parts = parts
         self._lock = threading.RLock()
         self._begun = 0
@@ -75,24 +76,24 @@ class Transcript:
     ) -> Transcript:
         """Open the rollout at `path` and those that it builds on; raises RolloutError if `path` cannot be.
 
-        `resolve_base` gives the rollout of a thread by id. A base that is missing, cannot be read or leads
+        `resolve_base` finds a rollout by its id. A base that is missing, cannot be read or leads
         back to itself becomes an event that says so.
         """
         own = Segment.open(path, thread_id)
         parts: list[Segment | Gap] = [own]
-        seen = {thread_id}
+        seen = {own.rollout_id}
         base = own.base
         try:
             while base is not None:
                 found = _open_base(base, seen, resolve_base)
                 parts.append(found)
-                seen.add(base.thread_id)
+                seen.add(base.rollout_id)
                 base = found.base
         except BaseException:
             for part in parts:
                 part.close()
             raise
-        return cls(parts[::-1], thread_id)
+        return cls(parts[::-1], own)
 
     def close(self) -> None:
         """Let the files go; from then on there is nothing to show."""
@@ -218,12 +219,12 @@ class Transcript:
                 self._flagged[flag] = (self._change, positions)
             return positions
 
-    def position_of_line(self, line: int, thread_id: str | None = None) -> int | None:
-        """The position of the item that `line` of a thread's rollout (by default the own one) belongs to."""
+    def position_of_line(self, line: int, rollout_id: str | None = None) -> int | None:
+        """The position of the item that `line` of a rollout (by default the own one) belongs to."""
         with self._lock:
             first = 0
             for part in self._parts:
-                number = part.line_in_file(line, thread_id or self.thread_id)
+                number = part.line_in_file(line, rollout_id or self._rollout_id)
                 item = None if number is None else part.grouper.item_of(number)
                 if item is not None:
                     return first + item
@@ -243,14 +244,15 @@ class Transcript:
 def _open_base(
     base: Base, seen: set[str], resolve_base: Callable[[str], Path | None] | None
 ) -> Segment | Gap:
-    if base.thread_id in seen:
-        return Gap(base.thread_id, f"the history that this fork builds on leads back to {base.thread_id}")
+    wanted = base.rollout_id
+    if wanted in seen:
+        return Gap(wanted, f"the history that this thread builds on leads back to {wanted}")
     if len(seen) > MAX_BASES:
-        return Gap(base.thread_id, f"forked more than {MAX_BASES} times over: what lies before is left out")
-    path = None if resolve_base is None else resolve_base(base.thread_id)
+        return Gap(wanted, f"forked more than {MAX_BASES} times over: what lies before is left out")
+    path = None if resolve_base is None else resolve_base(wanted)
     if path is None:
-        return Gap(base.thread_id, f"the rollout of {base.thread_id}, which this fork builds on, is not here")
+        return Gap(wanted, f"the rollout of {wanted}, which this thread builds on, is not here")
     try:
-        return Segment.open(path, base.thread_id, base)
+        return Segment.open(path, wanted, base)
     except RolloutError as error:
-        return Gap(base.thread_id, str(error))
+        return Gap(wanted, str(error))

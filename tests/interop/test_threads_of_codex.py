@@ -14,8 +14,6 @@ import pytest
 from codex_program import INSTALL_SECONDS, NEWEST, Codex, Rollodex, eventually
 from scripted_model import Call, Command, Failed, Gate, Message, Reasoning, Refused
 
-from store.sandbox import parse_policy, short_label
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -89,9 +87,6 @@ def differences(ours: dict[str, dict[str, Any]], codexs: dict[str, dict[str, Any
 
 
 def _same(name: str, value: Any, row: dict[str, Any]) -> bool:
-    if name == "sandbox_policy":
-        # The database of 0.169 holds the permission profile, a rollout the policy as well.
-        return short_label(parse_policy(row[name])) == short_label(parse_policy(value))
     if name == "preview" and row["forked_from_id"] is not None:
         # Codex hands its parent's preview down to a fork, whose file does not hold it.
         return value is not None
@@ -260,6 +255,31 @@ async def test_a_thread_stays_itself_when_codex_compresses_it(codex: Codex, roll
     await codex.exec("second prompt", "resume", thread_id)
     resumed = (await same_rows(rollodex, codex))[thread_id]
     assert (resumed["compressed"], resumed["turns"], resumed["messages"]) == (False, 2, 4)
+
+
+@pytest.mark.parametrize("codex_program", [NEWEST], indirect=True)
+async def test_a_reverted_thread_is_what_codex_goes_on_with(codex: Codex, rollodex: Rollodex) -> None:
+    async def prompts(thread_id: str) -> list[str]:
+        items = (await rollodex.json("show", thread_id))["items"]
+        return [item["text"] for item in items if item["role"] == "user" and not item["injected"]]
+
+    async with codex.app_server() as server:
+        thread_id = await server.start_thread(codex.work)
+        for prompt in ("one", "two", "three"):
+            await server.turn(thread_id, prompt)
+        for before, again in ((1, "two again"), (1, "two at last")):
+            read = await server.call("thread/read", threadId=thread_id, includeTurns=True)
+            turn = read["thread"]["turns"][before]["id"]
+            await server.call("thread/revert", threadId=thread_id, beforeTurnId=turn)
+            await server.turn(thread_id, again)
+            rows = await same_rows(rollodex, codex)  # rollout_path is the newest file's, tokens_used too
+            assert rows[thread_id]["title"] == "one"
+            assert await prompts(thread_id) == ["one", again]
+        fork = (await server.call("thread/fork", threadId=thread_id))["thread"]["id"]
+        await server.turn(fork, "fork of it")
+        assert await prompts(fork) == ["one", "two at last", "fork of it"]
+        await server.call("thread/archive", threadId=thread_id)  # moves all files of the thread
+        assert (await same_rows(rollodex, codex))[thread_id]["archived"]
 
 
 async def test_a_sub_agent_is_its_parents_child(codex: Codex, rollodex: Rollodex) -> None:

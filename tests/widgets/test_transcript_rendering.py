@@ -324,6 +324,10 @@ def test_a_fork_shows_where_what_it_inherits_begins_and_ends() -> None:
     )
     assert not begins_part(own, own)
     assert own.thread_id == THREAD_ID
+    reverted = own.model_copy(update={"rollout_id": PARENT_ID})
+    assert draw(reverted, 60, previous=inherited)[1].startswith(
+        "── from here on what came after the revert ─"
+    )
 
 
 def test_a_hidden_item_still_carries_the_rule() -> None:

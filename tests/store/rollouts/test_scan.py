@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 from rollout_files import HOMES, OTHER, THREAD, joined, meta, put
 
-from store.rollouts.scan import Scan, created_ms_in_name, fingerprint, scan_home, thread_id_in_name
+from store.rollouts.scan import (
+    Scan,
+    created_ms_in_name,
+    fingerprint,
+    is_reverted,
+    rollout_id_in_name,
+    rollout_order,
+    scan_home,
+    thread_id_in_name,
+)
 
 NAME = f"rollout-2026-05-12T12-00-00-{THREAD}.jsonl"
 DAY = "sessions/2026/05/12"
@@ -173,3 +182,23 @@ def test_what_the_name_says() -> None:
     new = "rollout-2026-11-22T23-12-11-01a20588-0c2b-75d2-9fde-cd1015528345.jsonl.zst"
     assert created_ms_in_name(new) == 1_795_389_131_819
     assert created_ms_in_name("rollout-copy.jsonl") is None
+
+
+def test_the_name_of_a_reverted_threads_rollout_has_two_ids() -> None:
+    thread, later = "01a20627-d767-7bb1-b0e3-c35691a8c4d4", "01a20627-e0a9-7bc0-9f4a-2b8a888f300a"
+    first = f"rollout-2026-11-23T02-06-44-{thread}.jsonl"
+    reverted = f"rollout-2026-11-23T02-06-46-{thread}_{later}.jsonl.zst"
+    assert (thread_id_in_name(reverted), rollout_id_in_name(reverted)) == (thread, later)
+    assert (thread_id_in_name(first), rollout_id_in_name(first)) == (thread, thread)
+    assert rollout_id_in_name("rollout-copy.jsonl") is None
+    assert created_ms_in_name(reverted) == int("01a20627e0a9", 16)
+    assert (is_reverted(first), is_reverted(reverted)) == (False, True)
+
+
+def test_the_rollouts_of_a_thread_are_ordered_by_when_they_began() -> None:
+    thread = "01a20627-d767-7bb1-b0e3-c35691a8c4d4"
+    began = ["", "_11111111-1111-4111-8111-111111111111"]
+    began += [f"_01a20627-{when}-7bc0-9f4a-2b8a888f300a" for when in ("d861", "e0a9")]
+    paths = [f"sessions/rollout-2026-11-23T02-06-46-{thread}{rollout}.jsonl" for rollout in began]
+    assert sorted(set(paths), key=rollout_order) == paths
+    assert rollout_order(paths[2]) == rollout_order(f"archived_{paths[2]}.zst")
