@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from store import codex_threads
 from store.backfill_running import bring_all_up_to_date
 from store.connection import connect_writer
 from store.filesystems import on_network
+from store.models import Checked
 from store.polling import live_rollouts
 from store.refreshing import refresh
 from store.watching import Watcher
@@ -33,14 +33,6 @@ NAMES_SECONDS: Final = 2.0
 NAMES_SHARE: Final = 20
 """Names are copied at most this often, and never for more than a twentieth of the time: Codex writes to the
 database that holds them all the time, and all of it has to be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """When the rows were last compared with all files, in ms, and what the person should know of it."""
-
-    at_ms: int | None = None
-    notices: tuple[Notice, ...] = ()
 
 
 class KeepingUp:
@@ -79,7 +71,7 @@ class KeepingUp:
             self._look.clear()
             done = await bring_all_up_to_date(self._home, self._database.path, self._clock)
             self._changes.look()
-            self._checked.publish(Checked(self._clock.now_ms(), done.notices))
+            self._checked.publish(Checked(at_ms=self._clock.now_ms(), notices=done.notices))
             self._watcher.checked(done.unheard)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), CHECK_SECONDS)

@@ -7,14 +7,10 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from store.activity import follow_activity
 from store.backfill_progress import watch_backfill
 from store.changes import Changes, Latest
 from store.errors import StoreError
-from store.keeping_up import Checked, KeepingUp
-from store.log_sources import codex_logs, rollodex_logs
-from store.log_tail import tail_logs
-from store.models import BackfillProgress, Notice, WatchStatus
+from store.models import BackfillProgress, Checked, Notice, WatchStatus
 from store.opening import open_store
 from store.reading_places import get_reading_place, set_reading_place
 from tui.live_transcript import LiveTranscript
@@ -25,6 +21,8 @@ if TYPE_CHECKING:
 
     from store.clock import Clock
     from store.database import Database
+    from store.home import CodexHome
+    from store.keeping_up import KeepingUp
     from store.log_sources import LogSource
     from store.models import (
         Activity,
@@ -45,6 +43,9 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 10.0
 """How long to wait after a failure before trying again."""
 
+FIRST_ROWS_SECONDS: Final = 2.0
+"""How long the first rows may take before all else begins without them."""
+
 LOG_POLL_SECONDS: Final = 0.2
 """Seconds between two looks at the log; one that finds nothing takes microseconds."""
 
@@ -56,6 +57,8 @@ class LiveThreads:
         self._store = store
         self._activity = activity
         self._source: ListedFrom = "database"
+        self.read = asyncio.Event()
+        """Set once rows were read: what is not needed for them may begin."""
 
     async def keys(self, query: ThreadQuery) -> Listing:
         """The keys of every thread that matches."""
@@ -65,7 +68,9 @@ class LiveThreads:
 
     async def rows(self, keys: Sequence[int]) -> Sequence[Thread]:
         """The threads behind keys of the last listing."""
-        return [self._at(thread) for thread in await self._store().threads.rows(keys, self._source)]
+        threads = await self._store().threads.rows(keys, self._source)
+        self.read.set()
+        return [self._at(thread) for thread in threads]
 
     async def get_thread(self, thread_id: str) -> Thread:
         """One thread. Raises UnknownThread."""
@@ -132,23 +137,29 @@ class LiveServices:
         self._standing = (*home.notices, *store.notices)
         self._notices.publish(self._standing)
         if store.state is not None:
-            state = store.state
-            self._keeping_up = keeping_up = KeepingUp(
-                home, state, self._clock, self._changes, self._status, self._checked
-            )
-            work: dict[str, Callable[[], Awaitable[None]]] = {
-                "changes": lambda: self._changes.follow(state),
-                "backfill progress": lambda: self._follow_progress(state),
-                "rollouts watched": keeping_up.watch,
-                "rollouts compared": keeping_up.compare,
-                "names copied": keeping_up.follow_names,
-                "activity": lambda: follow_activity(home, state, self._clock, self._changes, self._activity),
-                "watching told": self._follow_status,
-                "checks told": self._follow_checks,
-            }
+            task = asyncio.create_task(self._follow(home, store.state), name="everything followed")
+            self._stack.push_async_callback(end_task, task)
+
+    async def _follow(self, home: CodexHome, state: Database) -> None:
+        """Keep the rows equal to the files and tell the screens, until cancelled."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.threads.read.wait(), FIRST_ROWS_SECONDS)
+        keeping_up, follow_activity = await asyncio.to_thread(_what_follows)
+        keeping = keeping_up(home, state, self._clock, self._changes, self._status, self._checked)
+        self._keeping_up = keeping
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "changes": lambda: self._changes.follow(state),
+            "backfill progress": lambda: self._follow_progress(state),
+            "rollouts watched": keeping.watch,
+            "rollouts compared": keeping.compare,
+            "names copied": keeping.follow_names,
+            "activity": lambda: follow_activity(home, state, self._clock, self._changes, self._activity),
+            "watching told": self._follow_status,
+            "checks told": self._follow_checks,
+        }
+        async with asyncio.TaskGroup() as group:
             for name, begin in work.items():
-                task = asyncio.create_task(self._supervised(begin), name=name)
-                self._stack.push_async_callback(end_task, task)
+                group.create_task(self._supervised(name, begin), name=name)
 
     async def transcript(self, thread: Thread) -> TranscriptSource:
         """What a thread says. The transcript before it is closed. Raises StoreError."""
@@ -202,6 +213,8 @@ class LiveServices:
         self, query: LogQuery, origins: Sequence[LogOrigin], backfill: int
     ) -> AsyncGenerator[LogBatch, None]:
         """The newest matching rows of the named logs, then those that come."""
+        from store.log_tail import tail_logs
+
         sources = [source for source in self._log_sources() if source.origin in origins]
         return tail_logs(sources, query, backfill=backfill, poll_seconds=LOG_POLL_SECONDS)
 
@@ -213,6 +226,8 @@ class LiveServices:
         return [health for health in found if health is not None]
 
     def _log_sources(self) -> list[LogSource]:
+        from store.log_sources import codex_logs, rollodex_logs
+
         store = self._opened()
         own = [] if store.files is None else [rollodex_logs(store.files.state)]
         return [codex_logs(store.home.sqlite_path), *own]
@@ -227,13 +242,16 @@ class LiveServices:
             raise StoreError("Nothing is open yet")
         return self._store
 
-    async def _supervised(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a task for as long as the store is open; what fails is said, and tried again."""
         while True:
             try:
                 await work()
             except StoreError as error:
                 self._tell(error)
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                self._tell(StoreError(f"A task has failed ({name})", why=why, next_step="It is begun again"))
             await asyncio.sleep(RETRY_SECONDS)
 
     def _tell(self, error: StoreError) -> None:
@@ -262,6 +280,14 @@ class LiveServices:
             self._failures = ()
             self._show_notices()
             self._progress.publish(self._progress.value.model_copy(update={"checked_at": checked.at_ms}))
+
+
+def _what_follows() -> tuple[type[KeepingUp], Callable[..., Awaitable[None]]]:
+    """What keeps up with the files, loaded away from the event loop: it costs as much as the first rows."""
+    from store.activity import follow_activity
+    from store.keeping_up import KeepingUp
+
+    return KeepingUp, follow_activity
 
 
 async def end_task(task: asyncio.Task[None]) -> None:

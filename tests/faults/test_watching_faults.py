@@ -20,8 +20,8 @@ from store.changes import Changes, Latest
 from store.clock import SystemClock
 from store.connection import connect_writer
 from store.database import Database
-from store.keeping_up import Checked, KeepingUp
-from store.models import WatchStatus
+from store.keeping_up import KeepingUp
+from store.models import Checked, WatchStatus
 from store.rollouts.envelope import encode_line
 from store.state_folder import prepare
 
