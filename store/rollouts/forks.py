@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from store.rollouts.ids import uuid7_milliseconds
 from store.rollouts.items import SessionMeta, TurnEvent, read_payload
 from store.rollouts.lines import EVENT_MSG, SESSION_META, LineType, milliseconds, stamp
 
@@ -85,16 +86,6 @@ class InheritedPrefix:
         copied = meta is not None and meta.id is not None and meta.id != self.fork_id
         self.active = copied or self.declared
         return self.active
-
-
-def uuid7_milliseconds(text: str) -> int | None:
-    """When a uuid v7 was made, in milliseconds since the epoch; None for anything else."""
-    if len(text) != 36 or text[14] != "7":
-        return None
-    try:
-        return int(text[:8] + text[9:13], 16)
-    except ValueError:
-        return None
 
 
 def _turn_ms(line: bytes) -> int | None:

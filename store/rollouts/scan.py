@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from store.rollouts.forks import uuid7_milliseconds
+from store.rollouts.ids import uuid7_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rollout_files import BEGIN_MS, HOMES, OTHER, THREAD, answer, context, event, joined, meta, prompt
 
-from store.rollouts.forks import InheritedPrefix, uuid7_milliseconds
+from store.rollouts.forks import InheritedPrefix
+from store.rollouts.ids import uuid7_milliseconds
 from store.rollouts.lines import classify
 
 if TYPE_CHECKING:
