@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from rich.style import Style
-from rich.syntax import Syntax
 
 from widgets.formatting import count
 
@@ -122,6 +121,9 @@ def _fill(text: str, room: int, width: int) -> Iterable[str]:
 
 @lru_cache(maxsize=32)
 def _lexer(language: str) -> Any:
+    # Loading pygments would be felt before the first rows, which hold no code.
+    from rich.syntax import Syntax
+
     return Syntax("", language.lower()).lexer
 
 
