@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -79,14 +79,13 @@ class LogsPane(Vertical):
         & > LogRows { height: 0; }
         & > FilterBox { height: 0; }
     }
-    LogsPane:focus-within, LogsPane.-open {
+    LogsPane:focus-within {
         height: 12;
-        border: round $border-blurred;
+        border: round $border;
         & > LogStrip { display: none; }
         & > LogRows { height: 1fr; }
         & > FilterBox { height: 1; }
     }
-    LogsPane:focus-within { border: round $border; }
     """
 
     strip = getters.query_one(LogStrip)
@@ -134,7 +133,9 @@ class LogsPane(Vertical):
         self._told_at = 0.0
         self._typing: Timer | None = None
         self._notices: Sequence[Notice] = ()
-        self._lately: deque[Entry] = deque()
+        self._wrong: Counter[tuple[int, bool]] = Counter()
+        """What went wrong, by minute and whether it is more than a warning."""
+        self._last_wrong: Entry | None = None
         self._last: Entry | None = None
         self._errors: Sequence[ThreadError] | None = None
         self._target: LogRow | None = None
@@ -154,6 +155,11 @@ class LogsPane(Vertical):
     # What is shown
 
     @property
+    def received(self) -> int:
+        """How many rows came since it began anew."""
+        return self._feed.received
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is on its way, for whoever takes a picture."""
         return self._typing is None and self._feed.shown
@@ -170,8 +176,9 @@ class LogsPane(Vertical):
         """Begin anew: ask for the rows that the filter means."""
         self._begun = True
         self._feed = LogFeed()
-        self._lately.clear()
-        self._last, self._errors, self._target, self._error_walked = None, None, None, -1
+        self._wrong.clear()
+        self._last = self._last_wrong = self._errors = self._target = None
+        self._error_walked = -1
         self._notices = ()
         self.rows.clear()
         self._say()
@@ -224,7 +231,10 @@ class LogsPane(Vertical):
         self._notices = batch.notices
         if batch.rows:
             self.rows.append(batch.rows, self._clock.now_ms())
-            self._lately.extend(row for row in batch.rows if is_error(row))
+            for row in batch.rows:
+                if is_error(row):
+                    self._wrong[row.at // 60_000, row.level.upper() != "WARN"] += 1
+                    self._last_wrong = row
             self._last = batch.rows[-1]
             self._find_target()
         due = self._clock.monotonic() - self._told_at >= TOLD_EVERY
@@ -238,11 +248,14 @@ class LogsPane(Vertical):
             self._target = None
 
     def _counts(self) -> tuple[int, int]:
-        since = self._clock.now_ms() - RECENT_MINUTES * 60_000
-        while self._lately and self._lately[0].at < since:
-            self._lately.popleft()
-        warnings = sum(row.level.upper() == "WARN" for row in self._lately)
-        return len(self._lately) - warnings, warnings
+        since = self._clock.now_ms() // 60_000 - RECENT_MINUTES
+        for minute, worse in [key for key in self._wrong if key[0] <= since]:
+            del self._wrong[minute, worse]
+        errors, warnings = (
+            sum(number for (_, worse), number in self._wrong.items() if worse is wanted)
+            for wanted in (True, False)
+        )
+        return errors, warnings
 
     def _say(self) -> None:
         self._told_at = self._clock.monotonic()
@@ -265,7 +278,7 @@ class LogsPane(Vertical):
             following = "follow"
         self.strip.show(
             LogStanding(
-                row=self._lately[-1] if self._lately else self._last,
+                row=self._last_wrong if self._wrong else self._last,
                 errors=errors,
                 warnings=warnings,
                 which=(*which, following),

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from itertools import accumulate
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.models import LogRow
 
@@ -37,6 +37,10 @@ class ThreadError(NamedTuple):
 Entry = LogRow | ThreadError
 
 
+def _named(row: tuple[Any, ...]) -> Entry:
+    return row if isinstance(row, ThreadError) else LogRow._make(row)
+
+
 def is_error(entry: Entry) -> bool:
     """Whether a row is a warning or worse; a level that is none of Codex's is taken for worse."""
     return entry.level.upper() not in _CALM
@@ -52,7 +56,8 @@ class LogBuffer:
         self.first = 0
         self.end = 0
         self._kept = kept
-        self._rows: deque[Entry] = deque(maxlen=kept)
+        # Bare tuples: the garbage collector goes through every named one, time and again.
+        self._rows: deque[tuple[Any, ...]] = deque(maxlen=kept)
         self._errors: tuple[ThreadError, ...] = ()
         self._heights: dict[int, int] = {}
         self._tall: list[int] = []
@@ -64,12 +69,12 @@ class LogBuffer:
 
     def __getitem__(self, number: int) -> Entry:
         """The row of a number that is kept."""
-        return self._rows[number - self.first]
+        return _named(self._rows[number - self.first])
 
     @property
     def rows(self) -> Iterable[Entry]:
         """Every row kept, the oldest first."""
-        return self._rows
+        return map(_named, self._rows)
 
     def append(self, rows: Sequence[LogRow]) -> int:
         """Add rows at the end; returns how many lines went at the beginning to make room."""
@@ -77,7 +82,7 @@ class LogBuffer:
             self._merge(rows)
             return 0
         before = self.first
-        self._rows.extend(rows)
+        self._rows.extend(map(tuple, rows))
         self.end += len(rows)
         self.first = self.end - len(self._rows)
         gone = self.first - before
@@ -91,7 +96,7 @@ class LogBuffer:
     def show_errors(self, errors: Sequence[ThreadError]) -> None:
         """Set a thread's own errors among its rows, by time; they are kept back until there is a row."""
         self._errors = tuple(errors)
-        rows = [row for row in self._rows if isinstance(row, LogRow)]
+        rows = [row for row in self.rows if isinstance(row, LogRow)]
         if rows:
             self._merge(rows)
 
@@ -104,14 +109,14 @@ class LogBuffer:
 
     def number_of(self, entry: Entry) -> int | None:
         """The number that a row has now."""
-        return next((self.first + place for place, row in enumerate(self._rows) if row is entry), None)
+        return next((self.first + place for place, row in enumerate(self._rows) if row == entry), None)
 
     def _merge(self, rows: Sequence[LogRow]) -> None:
         # Where there are more than are kept, the newest stay, as everywhere.
         both: tuple[Sequence[Entry], ...] = (rows, self._errors)
         merged = list(heapq.merge(*both, key=attrgetter("at")))[-self._kept :]
         self._rows.clear()
-        self._rows.extend(merged)
+        self._rows.extend(entry if isinstance(entry, ThreadError) else tuple(entry) for entry in merged)
         self.first, self.end = self.end, self.end + len(merged)
         self.forget_heights()
 

@@ -73,7 +73,7 @@ class LogHealthView(LinesView):
         yield "rows", dot.join([whole(log.rows), f"{whole(log.churn)} written and deleted again"])
         free = log.free_pages * log.page_size
         share = f"{100 * log.free_pages // max(1, log.pages)} %"
-        parts = [size(log.file_size), f"WAL {size(log.wal_size)}", f"{size(free)} of it free ({share})"]
+        parts = [size(log.file_size), f"{size(free)} of it free ({share})", f"WAL {size(log.wal_size)}"]
         yield "on disk", dot.join(parts)
         yield "oldest", self._time(log.oldest_at)
         yield "newest", self._time(log.newest_at)

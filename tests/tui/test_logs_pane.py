@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from desks import SIZES, SMALL_AND_LARGE, Compare, Desk, a_desk_with, an_app, pressing, settle, sized
-from fake_services import HOME, MINUTE, NOW, FakeServices, FakeTranscript, a_desk, a_thread
+from fake_services import HOME, MINUTE, NOW, FakeServices, FakeTranscript, a_desk, a_thread, many
+from log_databases import make_log, writing_process
 
+from store.log_sources import log_file
+from store.log_tail import tail_logs
 from store.models import LogHealth, LogRow, LogShare, Notice
 from tui.log_feed import LogFeed
 from tui.log_filter import LogFilter
 from tui.screens.sheet import SheetScreen
 from tui.thread_errors import next_error
-from widgets.log_buffer import ThreadError
+from widgets.log_buffer import ROWS_KEPT, ThreadError
 from widgets.log_health_view import LogHealthView
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
 
     from textual.pilot import Pilot
 
-    from store.models import LogBatch
+    from store.models import LogBatch, LogOrigin, LogQuery
 
 THREAD = a_thread(0).id
 SPANS = (
@@ -309,6 +313,44 @@ async def test_details_say_what_fills_the_log() -> None:
         await desk.until(lambda: "1,204,611 written and deleted again" in view.text)
         await desk.press("escape")
         await desk.until(lambda: desk.pane() == "logs")
+
+
+class TailingServices(FakeServices):
+    """Follows a real log."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(many(3))
+        self.path = path
+
+    def logs(
+        self, query: LogQuery, origins: Sequence[LogOrigin], backfill: int
+    ) -> AsyncGenerator[LogBatch, None]:
+        return tail_logs([log_file(self.path)], query, backfill=backfill, poll_seconds=0.02)
+
+
+async def test_a_flood_loses_no_row_and_leaves_the_keys_to_the_person(tmp_path: Path) -> None:
+    path = tmp_path / "logs_2.sqlite"
+    make_log(path)
+    async with a_desk_with(TailingServices(path)) as desk:
+        logs = desk.browser.logs
+        await desk.press("3")
+        await desk.until(lambda: logs.settled)
+        with writing_process(path, batches=60, size=1_000, pause=0.05) as writer:
+            assert writer.hear() == "ready"
+            writer.say()
+            await desk.until(lambda: logs.received >= 10_000)
+            await desk.press("k")
+            assert not logs.rows.follows
+            under = logs.rows.cursor_row
+            await desk.until(lambda: logs.rows.new >= 10_000)
+            assert logs.rows.cursor_row == under
+            await desk.press("f")
+            await desk.until(lambda: logs.received == 60_000)
+        await desk.until(lambda: logs.rows.buffer.end - logs.rows.buffer.first == ROWS_KEPT)
+        await desk.until(lambda: logs.rows.buffer[logs.rows.buffer.end - 1].body.startswith("row 59999 "))
+        kept = [entry.id for entry in logs.rows.buffer.rows if isinstance(entry, LogRow)]
+        assert kept == list(range(60_001 - ROWS_KEPT, 60_001))
+        assert "row 59999 " in _lines(desk)
 
 
 # Pictures
