@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 from widgets.code_lines import code_lines, worded, wrapped
 from widgets.diff_lines import diff_lines, diff_size, is_diff
+from widgets.formatting import visible
 from widgets.glyphs import ASCII
 from widgets.markdown_lines import markdown_lines, typed_lines
 from widgets.transcript_rendering import (
@@ -408,7 +409,9 @@ def test_any_text_can_be_set(text: str, width: int) -> None:
 @given(
     st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp")), max_size=200)
 )
+@example("\U000e0000")
 def test_wrapping_loses_nothing_but_blanks_at_the_ends(text: str) -> None:
+    text = visible(text)
     for lines in (
         wrapped(text, 7, TONES.text),
         worded(text, 7, TONES.text),
