@@ -52,8 +52,17 @@ class Cursor(Frozen):
                 next_step="Leave --cursor out to begin with the first page",
             ) from error
 
-    def check(self, query: ThreadQuery) -> None:
-        """Raises BadCursor when the cursor belongs to another listing than `query`."""
+    def check(self, query: ThreadQuery, *, from_files: bool = False) -> None:
+        """Raises BadCursor when the cursor belongs to another listing than `query`, or than the files'.
+
+        The files are in the order of their own times, not of their last lines: another place to go on from.
+        """
+        if from_files and self.listed_from == "database":
+            raise BadCursor(
+                "That cursor belongs to a listing of the database",
+                why="the page that is asked for would come from the files, whose order is another",
+                next_step="Leave --cursor out to begin with the first page",
+            )
         if self.query != query:
             raise BadCursor(
                 "That cursor belongs to another listing",

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from store.errors import RolloutError
+from store.models import Notice
 from store.rollouts.metadata import read_heads
 from store.rollouts.scan import created_ms_in_name, is_reverted, rank, rollout_order, scan_home
+from store.rollouts.source import open_decoded
 from store.session_index import read_session_index
 from store.thread_rows import keeping_words, thread_from_facts
 
@@ -26,16 +29,36 @@ if TYPE_CHECKING:
 class FileListing:
     """One scan of the home, asked for threads. A thread's `key` is the place of its file in the scan."""
 
-    def __init__(self, home: Path, files: Sequence[RolloutFile], names: dict[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        files: Sequence[RolloutFile],
+        names: dict[str, str],
+        unreadable: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._home = home
-        self._files = _without_duplicates(files)
+        self._unreadable = unreadable
+        self._files = _without_duplicates(home, files)
         self._firsts = _first_rollouts(files)
         self._names = names
 
     @classmethod
     def of(cls, home: Path) -> FileListing:
-        """Scan the home. Raises nothing for folders that cannot be read: they add no files."""
-        return cls(home, scan_home(home).files, read_session_index(home))
+        """Scan the home. Raises nothing for folders that cannot be read: they add no files, but notices."""
+        scan = scan_home(home)
+        return cls(home, scan.files, read_session_index(home), scan.unreadable)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What the listing lacks, and why."""
+        return tuple(
+            Notice(
+                severity="warning",
+                what=f"The folder {folder} cannot be read",
+                why=reason,
+                next_step="Its threads are not listed until it can be",
+            )
+            for folder, reason in self._unreadable
+        )
 
     def keys(self, query: ThreadQuery) -> list[int]:
         """The keys of all threads that match, in order. Reads heads only where a filter asks for it."""
@@ -64,8 +87,11 @@ class FileListing:
         return None if needs_heads(query) else len(self._in_order(query))
 
     def archived_count(self, query: ThreadQuery) -> int:
-        """How many the default leaves out because they are archived; counted without reading them."""
-        return 0 if query.archived != "no" else sum(file.archived for file in self._files)
+        """How many the default leaves out because they are archived, of those that match otherwise."""
+        if query.archived != "no":
+            return 0
+        archived = [key for key, file in enumerate(self._files) if file.archived]
+        return sum(1 for _ in self._matching(query, archived)) if needs_heads(query) else len(archived)
 
     def find(self, prefix: str) -> list[Thread]:
         """The threads whose id begins with `prefix`."""
@@ -141,21 +167,33 @@ def matches(thread: Thread, query: ThreadQuery) -> bool:
     return True
 
 
-def _without_duplicates(files: Sequence[RolloutFile]) -> list[RolloutFile]:
+def _without_duplicates(home: Path, files: Sequence[RolloutFile]) -> list[RolloutFile]:
     """Of several files of one thread the one that is shown."""
     ids = Counter(file.thread_id for file in files if file.thread_id is not None)
     best: dict[str, RolloutFile] = {}
+    ranks: dict[str, tuple[object, ...]] = {}
     for file in files:
         if file.thread_id is None or ids[file.thread_id] == 1:
             continue
-        rival = best.get(file.thread_id)
-        if rival is None or rank(file) > rank(rival):
-            best[file.thread_id] = file
+        this = rank(replace(file, size=_decoded_length(home, file)))
+        if file.thread_id not in best or this > ranks[file.thread_id]:
+            best[file.thread_id], ranks[file.thread_id] = file, this
     return [
         file
         for file in files
         if file.thread_id is None or ids[file.thread_id] == 1 or best[file.thread_id] is file
     ]
+
+
+def _decoded_length(home: Path, file: RolloutFile) -> int:
+    """How much the file holds; what cannot be read is shorter than anything that can."""
+    if not file.compressed:
+        return file.size
+    length = 0
+    with suppress(RolloutError), open_decoded(home / file.path) as source:
+        while data := source.read(1 << 20):
+            length += len(data)
+    return length
 
 
 def _first_rollouts(files: Sequence[RolloutFile]) -> dict[str, RolloutFile]:

@@ -160,6 +160,15 @@ class ThreadQuery(Frozen):
     """Leave out threads whose parent is itself in the listing (their parent's `children` counts them)."""
 
 
+class Notice(Frozen):
+    """Something the person should know: what happened, why, what to do next."""
+
+    severity: Literal["information", "warning", "error"]
+    what: str
+    why: str = ""
+    next_step: str = ""
+
+
 class ThreadsPage(Frozen):
     """One page of a listing; `total` is None where counting would mean reading every file."""
 
@@ -169,6 +178,8 @@ class ThreadsPage(Frozen):
     hidden: dict[str, int]
     """What the defaults left out, by reason; today only `archived`."""
     source: ListedFrom
+    notices: tuple[Notice, ...] = ()
+    """Of a page that was read from the files: what could not be."""
 
 
 class DynamicTool(Frozen):
@@ -274,15 +285,6 @@ class Discrepancy(Frozen):
     first_seen_at: int
     last_seen_at: int
     resolved_at: int | None = None
-
-
-class Notice(Frozen):
-    """Something the person should know: what happened, why, what to do next."""
-
-    severity: Literal["information", "warning", "error"]
-    what: str
-    why: str = ""
-    next_step: str = ""
 
 
 class WatchStatus(Frozen):

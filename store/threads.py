@@ -64,7 +64,7 @@ class Threads:
         """One page of threads, refilled when pruning shortened it. Raises BadCursor."""
         place = None if cursor is None else Cursor.from_text(cursor)
         if place is not None:
-            place.check(query)
+            place.check(query, from_files=from_files)
             from_files = from_files or place.listed_from == "files"
         limit = max(1, min(limit, MAX_PAGE))
         if not from_files and self._database is not None and await self._can_answer():
@@ -73,6 +73,8 @@ class Threads:
             except DatabaseError:
                 if place is not None:
                     raise
+        if place is not None:
+            place.check(query, from_files=True)
         return await asyncio.to_thread(self._page_from_files, query, place, limit)
 
     async def listing(self, query: ThreadQuery) -> Listing:
@@ -190,6 +192,7 @@ class Threads:
             total=total,
             hidden={"archived": files.archived_count(query)},
             source="files",
+            notices=files.notices(),
         )
 
     def _listing_from_files(self, query: ThreadQuery) -> Listing:

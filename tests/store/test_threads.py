@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 
 from store.errors import BadCursor, DatabaseError, UnknownThread
 from store.models import ThreadQuery
 from store.opening import bring_up_to_date, open_store
 from store.rollouts.metadata import read_heads
+from store.rollouts.scan import scan_home
 from store.threads import Threads
 
 if TYPE_CHECKING:
@@ -104,6 +107,8 @@ async def test_what_the_defaults_leave_out_is_counted(
         assert (page.total, page.hidden) == (10, {"archived": 2})
         page = await store.threads.list_threads(ThreadQuery(cwd="/home/dev/infra"))
         assert (page.total, page.hidden) == (2, {"archived": 1})
+        page = await store.threads.list_threads(ThreadQuery(cwd="/home/dev/infra"), from_files=True)
+        assert (page.total, page.hidden) == (2, {"archived": 1})
         page = await store.threads.list_threads(ThreadQuery(archived="any"))
         assert (page.total, page.hidden) == (12, {"archived": 0})
 
@@ -150,6 +155,10 @@ async def test_a_cursor_of_another_listing_or_of_none_is_refused(
         assert cursor is not None
         with pytest.raises(BadCursor, match="another listing"):
             await store.threads.list_threads(ThreadQuery(archived="any"), cursor)
+        with pytest.raises(BadCursor, match="listing of the database"):
+            await store.threads.list_threads(ThreadQuery(), cursor, from_files=True)
+        with pytest.raises(BadCursor, match="listing of the database"):
+            await Threads(store.home, None, clock).list_threads(ThreadQuery(), cursor)
         for text in ("", "x", "é", cursor[:-3], "AAAA" + cursor, "e30"):
             with pytest.raises(BadCursor, match="not a page cursor"):
                 await store.threads.list_threads(ThreadQuery(), text)
@@ -204,6 +213,34 @@ async def test_files_read_heads_only_for_the_page(
     assert len(page.items) == 5
     assert len(read) == 6  # one more, to know whether there is another page
     assert page.total == 30
+
+
+async def test_files_that_cannot_be_listed_are_said(
+    varied: HomeBuilder, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = replace(scan_home(varied.path), files=(), unreadable=(("sessions/2026", "Permission denied"),))
+    monkeypatch.setattr("store.file_listing.scan_home", lambda _home: scan)
+    page = await Threads(varied.home, None, clock).list_threads(ThreadQuery())
+    assert (page.source, page.total) == ("files", 0)
+    (notice,) = page.notices
+    assert (notice.what, notice.why) == ("The folder sessions/2026 cannot be read", "Permission denied")
+
+
+async def test_of_two_files_of_one_thread_the_files_show_what_holds_more(
+    builder: HomeBuilder, clock: FixedClock
+) -> None:
+    """A compressed file is smaller than the beginning of it that a crash left beside it."""
+    wanted = builder.add("Port the parser", answer="word " * 2000)
+    plain = builder.file(wanted)
+    whole = plain.read_bytes()
+    compressed = plain.with_name(plain.name + ".zst")
+    compressed.write_bytes(zstandard.compress(whole))
+    plain.write_bytes(whole[: len(whole) // 2])
+    assert compressed.stat().st_size < plain.stat().st_size
+    threads = Threads(builder.home, None, clock)
+    assert (await threads.get_thread(wanted)).compressed
+    compressed.write_bytes(compressed.read_bytes()[:10])
+    assert not (await threads.get_thread(wanted)).compressed
 
 
 async def test_database_that_fails_degrades_to_the_files(
