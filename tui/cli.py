@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,20 +15,24 @@ import click
 from store.errors import BadCursor, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from tui.options import Options
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = click.Path(readable=False, path_type=Path)  # the store says in a line why it cannot read one
 LEVEL = click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], case_sensitive=False)
 SOURCES = ("cli", "vscode", "exec", "mcp", "subagent", "unknown")
 
 
 class OutputClosed(Exception):
     """Whoever read our output wants no more of it."""
+
+
+class OutputFailed(StoreError):
+    """What we print cannot be written where it should go."""
 
 
 def main() -> None:
@@ -40,14 +45,21 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except OutputClosed:
-        # What is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
     except StoreError as error:
         from widgets.formatting import visible_line
 
+        if isinstance(error, OutputFailed):
+            _drop_output()
         click.echo(f"rollodex: {visible_line(str(error))}", err=True)
         sys.exit(2 if isinstance(error, BadCursor) else 1)
+
+
+def _drop_output() -> None:
+    """Let what is left in the buffer, which has nowhere to go, not fail again when the process ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def where_options(command: Command) -> Command:
@@ -188,19 +200,32 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _emit(pieces: Iterable[str]) -> None:
-    """Write text pieces to stdout as they come."""
+    """Write text pieces to stdout as they come. Raises OutputClosed and OutputFailed."""
     out = sys.stdout
+    if out is None:
+        raise OutputFailed("Nothing can be printed", why="the standard output is closed")
     # A lone surrogate of a hostile rollout must not end the program.
     reconfigure = getattr(out, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-    try:
-        for piece in pieces:
+    for piece in pieces:
+        with _writing():
             out.write(piece)
+    with _writing():
         out.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError as error:
         # click would make it a failure.
         raise OutputClosed from error
+    except OSError as error:
+        raise OutputFailed(
+            "The output cannot be written", why=error.strerror or str(error), next_step="Send it elsewhere"
+        ) from error
 
 
 if __name__ == "__main__":

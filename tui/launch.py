@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+from textual.theme import BUILTIN_THEMES
+
 from store.clock import SystemClock
+from store.errors import StoreError
 from tui.app import RollodexApp
 from tui.live_services import LiveServices, end_task
 from tui.options import Options
+from tui.themes import THEMES
 
 if TYPE_CHECKING:
     from store.clock import Clock
 
 
+class NoTerminal(StoreError):
+    """There is nothing to draw the screens on, or to read keys from."""
+
+
 def launch(options: Options, *, demo: bool, ascii_only: bool, theme: str | None, mouse: bool) -> int:
-    """Run the screens until the person quits; returns the exit code."""
+    """Run the screens until the person quits; returns the exit code. Raises NoTerminal and BadParameter."""
+    _check_terminal()
+    _check_theme(theme)
     return asyncio.run(_run(options, demo=demo, ascii_only=ascii_only, theme=theme, mouse=mouse))
 
 
@@ -35,8 +50,35 @@ async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | N
         app = RollodexApp(
             services, clock, ascii_only=ascii_only, **({} if theme is None else {"theme": theme})
         )
+        _end_on_sigterm(app)
         await app.run_async(mouse=mouse)
         return app.return_code or 0
+
+
+def _check_terminal() -> None:
+    """Without a terminal the screens would wait for keys for ever, and never rest."""
+    # Textual reads from and draws on these two; its other drivers need neither.
+    ends = (("input", sys.__stdin__), ("error output", sys.__stderr__))
+    for name, end in () if os.environ.get("TEXTUAL_DRIVER") else ends:
+        if end is None or not end.isatty():
+            raise NoTerminal(
+                "The screens need a terminal",
+                why=f"the standard {name} is none",
+                next_step="`rollodex threads` prints the list, `rollodex --help` what else there is",
+            )
+
+
+def _check_theme(theme: str | None) -> None:
+    known = sorted([*BUILTIN_THEMES, *(each.name for each in THEMES)])
+    if theme is not None and theme not in known:
+        raise click.BadParameter(f"{theme!r} is none of {', '.join(known)}.", param_hint="'--theme'")
+
+
+def _end_on_sigterm(app: RollodexApp) -> None:
+    """Quit as with a key, so that the terminal is left as it was found."""
+    with suppress(NotImplementedError):  # Windows
+        quitting = partial(app.exit, return_code=128 + signal.SIGTERM)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, quitting)
 
 
 async def _make_demo(home: Path, clock: Clock) -> None:

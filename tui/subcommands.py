@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from store.cursors import Cursor
+from store.errors import HomeError
 from store.models import ThreadQuery
 from store.opening import bring_up_to_date
 from tui import json_output, text_output
@@ -26,7 +28,7 @@ def thread_query(values: Mapping[str, Any]) -> ThreadQuery:
     folder: Path | None = values["cwd"]
     query = ThreadQuery(
         archived=values["archived"],
-        cwd=None if folder is None else str(folder.absolute()),
+        cwd=None if folder is None else _written_out(folder),
         sources=tuple(values["sources"]),
         providers=tuple(values["providers"]),
         text=values["search"] or None,
@@ -35,6 +37,18 @@ def thread_query(values: Mapping[str, Any]) -> ThreadQuery:
     if values["cursor"] is not None and query == ThreadQuery():
         return Cursor.from_text(values["cursor"]).query
     return query
+
+
+def _written_out(folder: Path) -> str:
+    """The folder as Codex would have written it: from the root, without `.` and `..`. Raises HomeError."""
+    try:
+        return os.path.normpath(folder.absolute())
+    except FileNotFoundError:
+        raise HomeError(
+            f"The folder {folder} cannot be told",
+            why="the current folder is no longer there",
+            next_step="Write the folder out from /",
+        ) from None
 
 
 async def list_threads(options: Options, query: ThreadQuery, values: Mapping[str, Any]) -> list[str]:
@@ -49,6 +63,7 @@ async def list_threads(options: Options, query: ThreadQuery, values: Mapping[str
             limit=sys.maxsize if values["everything"] else values["limit"],
             from_files=values["from_files"],
         )
+        _print_notices(page.notices)
         if values["as_json"]:
             return [json_output.dumps(json_output.page_object(page)), "\n"]
         width = text_output.terminal_width()
@@ -119,7 +134,7 @@ def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list
     clock = SystemClock()
     home = options.home()
     files = prepare(options.state_folder(home), clock)
-    _print_notices(files.notices)
+    _print_notices((*home.notices, *files.notices))
     with closing(connect_writer(files.state)) as connection:
         if action != "status":
             notices = follow_backfill(
@@ -151,7 +166,7 @@ def _progress_line(*, as_json: bool) -> Callable[[BackfillProgress], None]:
 
 def tell(store: Store, notices: Iterable[Notice]) -> None:
     """Say on stderr what the person should know."""
-    _print_notices((*store.notices, *notices))
+    _print_notices((*store.home.notices, *store.notices, *notices))
 
 
 def _print_notices(notices: Iterable[Notice]) -> None:

@@ -61,7 +61,8 @@ def thread_lines(page: ThreadsPage, now_ms: int, width: int) -> Iterator[str]:
                 fit(count(thread.tokens_used), 4, right=True),
             )
         ).rstrip()
-    yield ""
+    if page.items:
+        yield ""
     yield page_summary(page)
 
 

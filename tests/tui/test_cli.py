@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from building import HomeBuilder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-P", "-m", "tui.cli"]
 
@@ -223,6 +223,140 @@ def test_errors_are_one_line_that_says_what_why_and_what_next(
     (line,) = done.stderr.splitlines()
     assert line.startswith("rollodex: ")
     assert said in line
+
+
+def without_the_rights_of_root() -> None:
+    """In the child: even root may only read what a file's mode lets its owner read."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+            assert libc.prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root can be held back on Linux only")
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_a_home_that_may_not_be_read_is_one_line_too(builder: HomeBuilder, how: str) -> None:
+    builder.path.chmod(0)
+    state = str(builder.path.parent / "state")
+    done = subprocess.run(
+        [*COMMAND, "threads", "--state-dir", state]
+        + (["--codex-home", str(builder.path)] if how == "option" else []),
+        env={**os.environ, "CODEX_HOME": str(builder.path)},
+        preexec_fn=without_the_rights_of_root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    builder.path.chmod(0o700)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "permission denied" in line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["threads"], ["show", "--raw", "ID"], ["backfill"]])
+def test_output_that_cannot_be_written_is_one_line_too(builder: HomeBuilder, arguments: list[str]) -> None:
+    arguments = [builder.ids[0] if word == "ID" else word for word in arguments]
+    env = {
+        **os.environ,
+        "CODEX_HOME": str(builder.path),
+        "ROLLODEX_STATE_DIR": str(builder.path.parent / "state"),
+    }
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments], env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("rollodex: The output cannot be written: ")
+
+
+def test_the_screens_need_a_terminal(builder: HomeBuilder) -> None:
+    done = run(builder, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("rollodex: The screens need a terminal: ")
+
+
+def screens(builder: HomeBuilder, *arguments: str, kill_when_drawn: bool = False) -> tuple[int, bytes]:
+    """Start the screens on a terminal; their exit code and all that they wrote."""
+    ours, theirs = pty.openpty()
+    env = {
+        **os.environ,
+        "CODEX_HOME": str(builder.path),
+        "ROLLODEX_STATE_DIR": str(builder.path.parent / "state"),
+        "TERM": "xterm-256color",
+    }
+    written = b""
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:
+                break
+            written += piece
+            if kill_when_drawn and b"Port the parser" in written:
+                process.terminate()
+                kill_when_drawn = False
+    os.close(ours)
+    return process.returncode, written
+
+
+def test_a_theme_that_is_not_there_names_those_that_are(builder: HomeBuilder) -> None:
+    code, written = screens(builder, "--theme", "mauve")
+    assert code == 2
+    assert b"'mauve' is none of " in written
+    assert b"rollodex-dark" in written.replace(b"\r\n", b"")
+    assert b"Traceback" not in written
+
+
+def test_a_kill_leaves_the_terminal_as_it_was(builder: HomeBuilder) -> None:
+    code, written = screens(builder, kill_when_drawn=True)
+    assert code == 128 + signal.SIGTERM
+    assert written.rindex(b"\x1b[?1049l") > written.rindex(b"\x1b[?1049h")
+    assert written.rindex(b"\x1b[?1003l") > written.rindex(b"\x1b[?1003h")
+
+
+def test_a_folder_is_meant_from_where_one_is(builder: HomeBuilder, tmp_path: Path) -> None:
+    here, gone = tmp_path / "here" / "below", tmp_path / "gone"
+    builder.add("in a folder above", cwd=str(here.parent))
+    here.mkdir(parents=True)
+    env = {
+        **os.environ,
+        "CODEX_HOME": str(builder.path),
+        "ROLLODEX_STATE_DIR": str(tmp_path / "state"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+
+    def listed_from(folder: Path) -> subprocess.CompletedProcess[str]:
+        program = (
+            f"import os; os.chdir({str(folder)!r})\n"
+            + ("os.rmdir(os.getcwd())\n" if folder == gone else "")
+            + "import sys; sys.argv[1:] = ['threads', '--json', '--cwd', '..']\n"
+            "from tui.cli import main; main()\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-P", "-c", program], env=env, capture_output=True, text=True, check=False
+        )
+
+    assert [t["title"] for t in json.loads(listed_from(here).stdout)["threads"]] == ["in a folder above"]
+    gone.mkdir()
+    done = listed_from(gone)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "the current folder is no longer there" in line
+
+
+def test_a_config_that_cannot_be_read_is_said(builder: HomeBuilder) -> None:
+    (builder.path / "config.toml").write_text("[[[")
+    for command in ("threads", "backfill"):
+        done = run(builder, command, check=False)
+        assert done.returncode == 0
+        (line,) = done.stderr.splitlines()
+        assert f"{builder.path / 'config.toml'} cannot be read" in line
 
 
 def test_wrong_usage_is_exit_code_2(builder: HomeBuilder) -> None:
