@@ -11,6 +11,7 @@ from store.backfill_state import get_backfill_state
 from store.connection import connect_writer
 from store.errors import StoreError
 from store.folders import known_devices
+from store.ownership import our_worker
 from store.reconcile import QUICK_BYTES, Reconciled, compare, reconcile
 from store.rollout_rows import known_rollouts
 from store.rollouts.scan import scan_home
@@ -75,8 +76,9 @@ async def _run_worker(home: CodexHome, state: Path) -> tuple[int, str]:
     assert process.stdin is not None
     assert process.stderr is not None
     try:
-        said = await process.stderr.read()
-        return await process.wait(), said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        with our_worker(process.pid):
+            said = await process.stderr.read()
+            return await process.wait(), said.decode("utf-8", "replace").strip().rpartition("\n")[2]
     finally:
         if process.returncode is None:
             process.stdin.close()

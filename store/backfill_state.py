@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from store.errors import LeaseLost
 from store.models import BackfillFailure, BackfillOwner, BackfillProgress, BackfillStep
 from store.own_logs import log
-from store.ownership import Owner, lease_is_stale
+from store.ownership import Owner, is_ours, lease_is_stale
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,10 +56,7 @@ def get_backfill_state(connection: sqlite3.Connection, *, me: Owner | None = Non
         status=row[0],
         step=row[1],
         owner=owner,
-        owner_is_this_process=owner is not None
-        and me is not None
-        and owner.pid == me.pid
-        and owner.host == me.host,
+        owner_is_this_process=owner is not None and me is not None and is_ours(owner.host, owner.pid, me),
         lease_until=row[7],
         last_watermark=row[8],
         last_success_at=row[9],

@@ -11,7 +11,7 @@ from store.session_index import FILE_NAME, names, read_session_index
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from store.home import CodexHome
     from store.models import Notice
@@ -31,6 +31,7 @@ def refresh_codex_threads(connection: sqlite3.Connection, home: CodexHome) -> Se
         return ()
     from_database = state.read_names_and_modes()
     if from_database.notice is not None and from_database.database is not None:
+        _add_index_names(connection, read_session_index(home.path))
         return (from_database.notice,)
     shown = names(from_database.rows, read_session_index(home.path))
     modes = {row.id: row.memory_mode for row in from_database.rows if row.memory_mode is not None}
@@ -39,6 +40,21 @@ def refresh_codex_threads(connection: sqlite3.Connection, home: CodexHome) -> Se
     ]
     transaction(connection, lambda c: _write(c, rows, stamps))
     return ()
+
+
+def _add_index_names(connection: sqlite3.Connection, index: Mapping[str, str]) -> None:
+    """Without Codex's database the session index still names threads; what was known of others stays."""
+    known = dict(connection.execute("SELECT thread_id, name FROM codex_threads").fetchall())
+    new = [(thread_id, name) for thread_id, name in index.items() if known.get(thread_id) is None]
+    if new:
+        transaction(
+            connection,
+            lambda c: c.executemany(
+                "INSERT INTO codex_threads (thread_id, name) VALUES (?, ?)"
+                " ON CONFLICT (thread_id) DO UPDATE SET name = excluded.name",
+                new,
+            ),
+        )
 
 
 def name_stamps(home: CodexHome) -> dict[str, FileStamp]:

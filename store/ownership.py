@@ -12,6 +12,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 """The pid namespace of a Linux machine itself (PROC_PID_INIT_INO of the kernel)."""
@@ -138,3 +142,21 @@ def _output(*command: str) -> str:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=5).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+_workers: set[int] = set()
+
+
+@contextlib.contextmanager
+def our_worker(pid: int) -> Iterator[None]:
+    """While a process that this one has started works in its name."""
+    _workers.add(pid)
+    try:
+        yield
+    finally:
+        _workers.discard(pid)
+
+
+def is_ours(host: str, pid: int, me: Owner) -> bool:
+    """Whether an owner is this process, or a worker that it has started."""
+    return host == me.host and (pid == me.pid or pid in _workers)

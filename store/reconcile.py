@@ -257,18 +257,18 @@ def unreadable_notices(scan: Scan, unmounted: Sequence[str]) -> Sequence[Notice]
                 severity="warning",
                 what=f"The folder {folder} cannot be read",
                 why=reason,
-                next_step="Its threads are kept as they were last seen; nothing is removed",
+                next_step="What was seen of its threads before is kept; nothing is removed",
             )
         )
     if scan.refused:
         first, reason = scan.refused[0]
-        more = "" if len(scan.refused) == 1 else f" and {len(scan.refused) - 1} more"
+        others = len(scan.refused) - 1
         notices.append(
             Notice(
                 severity="warning",
-                what=f"{first}{more} was not read",
-                why=reason,
-                next_step="Only regular files are rollouts",
+                what=f"{first} was not read" if not others else f"{first} and {others} more were not read",
+                why=f"{reason} is no rollout" if not others else f"{reason}, or the like, is no rollout",
+                next_step="Only regular files with names in UTF-8 are",
             )
         )
     return notices

@@ -126,9 +126,10 @@ def _for_terminal(pieces: Iterable[str]) -> Iterator[str]:
 def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list[str]:
     """`rollodex backfill`: works in this process, or follows the one that works already."""
     from store.backfill_following import follow_backfill
-    from store.backfill_state import get_backfill_state
+    from store.backfill_state import get_backfill_state, is_stale
     from store.clock import SystemClock
     from store.connection import connect_writer
+    from store.ownership import this_process
     from store.state_folder import prepare
 
     clock = SystemClock()
@@ -144,7 +145,9 @@ def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list
         progress = get_backfill_state(connection)
     if as_json:
         return [json_output.dumps(json_output.backfill_object(progress)), "\n"]
-    lines = [text_output.backfill_line(progress, clock.now_ms())]
+    now_ms = clock.now_ms()
+    abandoned = progress.status == "running" and is_stale(progress, this_process(), now_ms=now_ms)
+    lines = [text_output.backfill_line(progress, now_ms, abandoned=abandoned)]
     lines += [text_output.failure_line(failure) for failure in progress.failures]
     return [line + "\n" for line in lines]
 

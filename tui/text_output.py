@@ -151,8 +151,8 @@ def tool_lines(tools: Iterable[DynamicTool]) -> Iterator[str]:
         yield f"{visible_line(name)}: {visible_line(tool.description or '')}"
 
 
-def backfill_line(progress: BackfillProgress, now_ms: int) -> str:
-    """Where the backfill stands, in one line."""
+def backfill_line(progress: BackfillProgress, now_ms: int, *, abandoned: bool = False) -> str:
+    """Where the backfill stands, in one line; `abandoned` when whoever ran it is dead."""
     done = f"{whole(progress.done)} of {whole(progress.total)}"
     failed = f" · {whole(progress.failed)} could not be read" if progress.failed else ""
     if progress.status == "complete":
@@ -163,6 +163,8 @@ def backfill_line(progress: BackfillProgress, now_ms: int) -> str:
     step = "step 1 of 2, heads" if progress.step == "heads" else "step 2 of 2, full"
     if progress.status == "pending":
         return f"waiting · {step} · {done}{failed}"
+    if abandoned:
+        return f"interrupted · {step} · {done}{failed} · the next start goes on from here"
     owner = progress.owner
     by = f" · by pid {owner.pid} on {visible_line(owner.host)}" if owner is not None else ""
     left = f" · {duration(progress.seconds_left * 1000)} left" if progress.seconds_left else ""

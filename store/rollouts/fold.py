@@ -171,7 +171,8 @@ class Fold:
         return True
 
     def damaged(self, reason: str, offset: int) -> None:
-        """Note that the file ended before its end."""
+        """Note that the file ended before its end: what is missing counts as one bad line."""
+        self._bad_lines += 1
         self._note(Problem("damaged_file", self.next_line, offset, reason))
 
     def facts(self, file: RolloutFile, *, whole: bool) -> RolloutFacts:
@@ -186,7 +187,9 @@ class Fold:
         if thread_id is None:
             raise RolloutError(
                 f"{file.path} is no rollout",
-                why=self._problems[0].reason if self._problems else "it says of no thread that it is its own",
+                why=self._problems[0].reason
+                if self._problems
+                else "neither its name nor its lines say which thread it is of",
                 next_step="Move it out of the Codex home if it does not belong there",
             )
         problems = self._problems

@@ -19,7 +19,7 @@ from store.backfill_state import (
 )
 from store.connection import connect_writer, transaction
 from store.errors import LeaseLost
-from store.ownership import this_process
+from store.ownership import our_worker, this_process
 from store.rollouts.scan import scan_home
 
 if TYPE_CHECKING:
@@ -280,3 +280,13 @@ def test_a_home_that_vanishes_is_not_fatal(
     shutil.rmtree(builder.path)
     assert slow.run()
     assert get_backfill_state(connection).failed == 1
+
+
+def test_a_worker_that_we_started_is_ours(connection: sqlite3.Connection, clock: FixedClock) -> None:
+    me = this_process()
+    child = replace(me, pid=me.pid + 1, token="another")
+    assert transaction(connection, lambda c: try_claim_backfill(c, child, now_ms=clock.ms))
+    assert not get_backfill_state(connection, me=me).owner_is_this_process
+    with our_worker(child.pid):
+        assert get_backfill_state(connection, me=me).owner_is_this_process
+    assert not get_backfill_state(connection, me=me).owner_is_this_process

@@ -246,3 +246,13 @@ def test_an_unreadable_subfolder_prunes_nothing(
     assert found.pruned == 0
     assert [notice.why for notice in found.notices] == ["Permission denied"]
     assert ids(connection) == builder.ids
+
+
+def test_names_of_the_session_index_survive_a_damaged_codex_database(
+    check: Callable[[], Reconciled], connection: sqlite3.Connection, builder: HomeBuilder
+) -> None:
+    (builder.path / "state_5.sqlite").write_bytes(b"no database at all" * 300)
+    (builder.path / "session_index.jsonl").write_text(f'{{"id":"{builder.ids[0]}","thread_name":"Kept"}}\n')
+    assert [notice.severity for notice in check().notices] == ["warning"]
+    names = connection.execute("SELECT thread_id, name FROM codex_threads").fetchall()
+    assert names == [(builder.ids[0], "Kept")]
