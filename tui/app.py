@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import App
 from textual.worker import Worker, WorkerState
@@ -17,6 +17,9 @@ from widgets.glyphs import ASCII, UNICODE
 if TYPE_CHECKING:
     from store.clock import Clock
     from tui.services import Services
+
+QUIT_WITHIN: Final = 2.0
+"""Seconds in which a second ^C quits."""
 
 
 class RollodexApp(App[None]):
@@ -37,6 +40,7 @@ class RollodexApp(App[None]):
         self._services = services
         self._clock = clock
         self._glyphs = ASCII if ascii_only else UNICODE
+        self._interrupted_at = -QUIT_WITHIN
 
     def on_mount(self) -> None:
         """Show the browser, then open the store."""
@@ -65,9 +69,24 @@ class RollodexApp(App[None]):
                 raise error
             self.push_screen(ErrorScreen(error, glyphs=self._glyphs), lambda _: self._open())
 
+    async def on_exit_app(self) -> None:
+        """Keep the place while the store is still open, whatever it was that ended the app."""
+        for screen in self.screen_stack:
+            if isinstance(screen, BrowserScreen):
+                await screen.leave()
+
     @property
     def _browser(self) -> BrowserScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, BrowserScreen))
+
+    def action_help_quit(self) -> None:
+        """Quit at the second ^C, which Textual binds to this."""
+        now = self._clock.monotonic()
+        if now - self._interrupted_at < QUIT_WITHIN:
+            self.exit()
+            return
+        self._interrupted_at = now
+        self.notify("^C again quits", timeout=QUIT_WITHIN)
 
     def action_keys(self) -> None:
         """Show the keys, or put them away."""

@@ -81,6 +81,12 @@ class BackfillStrip(LinesView):
         self._progress, self._now, self._error = progress, now, None
         self.rebuild()
 
+    def go_on(self, now: int) -> None:
+        """Let the ages go on to `now`, and draw only when one of them reads otherwise."""
+        before, self._now = self._ages(), now
+        if self._ages() != before:
+            self.rebuild()
+
     def show_error(self, error: StoreError) -> None:
         """Say that the backfill cannot go on."""
         self._error = error
@@ -171,6 +177,11 @@ class BackfillStrip(LinesView):
     def _ago(self, then: int) -> str:
         passed = self._now - then
         return "just now" if passed < 1000 else f"{_seconds(passed / 1000)} ago"
+
+    def _ages(self) -> list[str]:
+        progress = self._progress
+        times = () if progress is None else (progress.checked_at, progress.last_success_at)
+        return [self._ago(time) for time in times if time is not None]
 
     # All of it
 

@@ -57,13 +57,15 @@ class FilterBox(Horizontal):
         return self.query_one(Input).has_focus
 
     def edit(self, typed: str = "") -> None:
-        """Open the box and type this at the end."""
+        """Open the box and type this at the end, or have the next words take the place of the old."""
         self.display = True
         box = self.query_one(Input)
         box.focus()
         if typed:
             box.cursor_position = len(box.value)
             box.insert_text_at_cursor(typed)
+        else:
+            box.action_select_all()
 
     def clear(self) -> None:
         """Take the words away and close the box."""

@@ -66,6 +66,11 @@ class ThreadDetails(LinesView):
         self._unfolded: set[int] = set()
         self._tool_at: dict[int, int] = {}
 
+    @property
+    def thread(self) -> Thread | None:
+        """The thread shown."""
+        return None if self._details is None else self._details.thread
+
     def show(self, details: Details) -> None:
         """Show a thread; the same one again stays where it was scrolled to."""
         other = self._details is None or self._details.thread.id != details.thread.id

@@ -104,6 +104,16 @@ class TranscriptView(TranscriptScroll):
         """The item under the cursor, once it is read."""
         return self._layout.item(self._cursor)
 
+    @property
+    def place(self) -> tuple[str, int | None] | None:
+        """The thread and the line at which the person is, None for its end; no place before it is shown."""
+        if self._thread is None or self._source is None:
+            return None
+        if self._follows:
+            return self._thread.id, None
+        item = self._layout.item(self._anchor()[0])
+        return None if item is None else (self._thread.id, 0 if item.inherited else item.line)
+
     def show(self, thread: Thread, source: TranscriptSource, at: At = "end") -> None:
         """Show a thread from its end, or from the item that holds a line of its rollout."""
         self.leave()
@@ -122,15 +132,8 @@ class TranscriptView(TranscriptScroll):
 
     def leave(self) -> None:
         """Say where the person is, before something else is shown."""
-        if self._thread is None or self._source is None:
-            return
-        line: int | None = None
-        if not self._follows:
-            item = self._layout.item(self._anchor()[0])
-            if item is None:
-                return
-            line = 0 if item.inherited else item.line
-        self.post_message(self.PlaceLeft(self._thread.id, line))
+        if self.place is not None:
+            self.post_message(self.PlaceLeft(*self.place))
 
     def grew(self, thread: Thread | None = None) -> None:
         """The rollout has more lines: take them in without moving what is being read."""

@@ -134,6 +134,37 @@ async def test_filtering_keeps_what_matches_and_esc_closes_one_thing_after_the_o
         await desk.until(lambda: not desk.browser.filter_box.display)
 
 
+async def test_words_typed_in_the_reopened_box_replace_the_old_ones() -> None:
+    async with a_desk_with(FakeServices(a_desk())) as desk:
+        await desk.press("slash", *"lease", "escape", "slash", *"retry")
+        await desk.until(lambda: desk.titles == ["Sketch the retry policy"])
+        assert desk.browser.filter_box.words == "retry"
+
+
+async def test_the_reader_is_empty_when_nothing_matches_and_comes_back() -> None:
+    async with a_desk_with(FakeServices(a_desk()), size=(200, 60)) as desk:
+        browser = desk.browser
+        await desk.until(lambda: browser.inspector.thread is not None)
+        await desk.press("slash", *"nowhere")
+        await desk.until(lambda: browser.reader.thread is None)
+        assert browser.inspector.thread is None
+        await desk.press("escape", "escape")
+        await desk.until(lambda: browser.reader.thread is not None and browser.inspector.thread is not None)
+
+
+async def test_a_thread_being_read_stays_when_the_list_loses_its_last() -> None:
+    services = FakeServices(many(1))
+    async with a_desk_with(services) as desk:
+        await desk.press("2")
+        await desk.until(lambda: desk.browser.reader.cursor_item is not None)
+        services.threads.all.clear()
+        services.change()
+        await desk.until(lambda: not desk.titles and desk.browser.settled)
+        assert desk.browser.reader.thread is not None
+        await desk.press("1")
+        await desk.until(lambda: desk.browser.reader.thread is None)
+
+
 async def test_words_with_a_colon_filter_by_field() -> None:
     async with a_desk_with(FakeServices(a_desk())) as desk:
         await desk.press("slash", *"source:exec")
@@ -317,6 +348,8 @@ async def test_a_narrow_screen_shows_one_pane_and_the_wide_one_all() -> None:
         assert not browser.inspector_frame.display
         await desk.pilot.resize_terminal(200, 60)
         await desk.until(lambda: browser.inspector_frame.display)
+        await desk.until(lambda: browser.inspector.thread == browser.reader.thread)
+        assert browser.inspector.thread is not None
 
 
 async def test_the_place_where_a_thread_was_left_is_kept() -> None:
@@ -327,6 +360,37 @@ async def test_the_place_where_a_thread_was_left_is_kept() -> None:
         assert first is not None
         await desk.press("down")
         await desk.until(lambda: first.id in services.places)
+
+
+async def test_the_place_is_kept_when_the_app_is_quit() -> None:
+    services = FakeServices(many(3))
+    async with a_desk_with(services) as desk:
+        await desk.press("2")
+        await desk.until(lambda: desk.browser.reader.cursor_item is not None)
+        await desk.press("g")
+        shown = desk.browser.reader.place
+        assert shown is not None
+        services.places.clear()
+        desk.app.exit()
+        await desk.until(lambda: services.places)
+        assert services.places == dict([shown])
+
+
+async def test_an_interrupt_quits_only_when_a_second_follows_soon() -> None:
+    clock = StillClock()
+    services = FakeServices(many(3))
+    app = RollodexApp(services, clock)
+    async with app.run_test(size=(120, 40)) as pilot:
+        desk = Desk(app, pilot, services)
+        await desk.until(lambda: desk.selected)
+        await desk.press("ctrl+c")
+        assert app.is_running
+        clock.now += 3_000
+        await desk.press("ctrl+c")
+        assert app.is_running
+        clock.now += 1_000
+        await desk.press("ctrl+c")
+        await desk.until(lambda: not app.is_running)
 
 
 async def test_raw_lines_and_details_open_on_a_sheet() -> None:

@@ -125,6 +125,28 @@ async def test_each_state_has_its_words(shown: BackfillProgress, line: str) -> N
     assert re.fullmatch(line, await line_of(shown))
 
 
+async def test_ages_go_on_and_nothing_is_made_again_while_they_read_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = StripApp()
+    async with app.run_test(size=(110, 24)):
+        app.strip.show(COMPLETE.model_copy(update={"checked_at": AT}), AT)
+        assert app.strip.text.endswith("checked just now")
+        made: list[str] = []
+        rebuild = app.strip.rebuild
+
+        def counted() -> None:
+            made.append("again")
+            rebuild()
+
+        monkeypatch.setattr(app.strip, "rebuild", counted)
+        app.strip.go_on(AT + 900)
+        assert not made
+        app.strip.go_on(AT + 10_000)
+        assert made == ["again"]
+        assert app.strip.text.endswith("checked 10 s ago")
+
+
 @pytest.mark.parametrize(("width", "end"), [(62, "3.2k files/s"), (48, "7,310 of 12,408"), (24, "1 of 2…")])
 async def test_what_matters_least_goes_first_where_it_is_narrow(width: int, end: str) -> None:
     line = await line_of(progress(owner_is_this_process=False), width=width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -9,6 +10,7 @@ from textual import getters
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
+from store.errors import StoreError
 from tui import keymap, wording
 from tui.commands import ActionCommands
 from tui.listing import NEXT_ARCHIVED, Listed, View
@@ -27,7 +29,6 @@ from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
 from widgets.raw_view import RawView
 from widgets.thread_details import ThreadDetails
-from widgets.thread_list import AGES_CHANGE_EVERY
 from widgets.thread_peek import ThreadFacts, ThreadPeek
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ TYPING: Final = 0.12
 """Seconds between the last letter in the filter box and the listing."""
 CALM: Final = 0.5
 """Seconds that a listing stands at least when only the home has changed."""
+AGES_GO_ON_EVERY: Final = 10.0
+"""Seconds after which the backfill's ages are looked at again."""
 
 
 class BrowserScreen(LogReadingScreen):
@@ -119,7 +122,7 @@ class BrowserScreen(LogReadingScreen):
         self._say_where()
         self._name_transcript(None)
         self.set_timer(QUIET, self._say_reading)
-        self.set_interval(AGES_CHANGE_EVERY, self._show_backfill)
+        self.set_interval(AGES_GO_ON_EVERY, self._age_backfill)
 
     def begin(self) -> None:
         """Read and follow: the store is open."""
@@ -127,6 +130,14 @@ class BrowserScreen(LogReadingScreen):
         for follow in self._streams.values():
             follow()
         self.log_begins()
+
+    async def leave(self) -> None:
+        """Remember where the person is: the store is about to close."""
+        place = self.reader.place if self.is_mounted else None
+        if place is not None:
+            # Who quits sees no notice any more, and must be able to quit.
+            with suppress(StoreError):
+                await self._services.keep_reading_place(*place)
 
     # Reading
 
@@ -349,14 +360,28 @@ class BrowserScreen(LogReadingScreen):
         thread = self.thread_list.current_row
         self.peek.show(thread)
         self.thread_shown(thread)
+        # What somebody is reading stays, though the list no longer has it.
+        if self._listed is not None and not self._listed.keys and self._pane != "transcript":
+            self._show_no_thread()
         if not self.transcript_frame.display or thread is None:
             return
         shown = self.reader.thread
         if shown is None or (shown.id, shown.rollout_path) != (thread.id, thread.rollout_path):
             self._find_transcript(thread)
-        elif shown != thread:
+            return
+        if shown != thread:
             self._name_transcript(thread)
             self.reader.grew(thread)
+        if self.inspector_frame.display and self.inspector.thread != thread:
+            self._find_details(thread, on_a_sheet=False)
+
+    def _show_no_thread(self) -> None:
+        self.workers.cancel_group(self, "transcript")
+        self.workers.cancel_group(self, "details")
+        self._name_transcript(None)
+        self.reader.clear()
+        self.inspector.clear()
+        self._show_tabs()
 
     def _name_transcript(self, thread: Thread | None) -> None:
         title = [Content("2 Transcript")]
@@ -369,6 +394,9 @@ class BrowserScreen(LogReadingScreen):
         if self._progress is not None:
             self.backfill.show(self._progress, self._clock.now_ms())
             self._show_tabs()
+
+    def _age_backfill(self) -> None:
+        self.backfill.go_on(self._clock.now_ms())
 
     def _show_notices(self) -> None:
         self.notice_bar.show([*self._failures.values(), *self._notices])
