@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
+import subprocess
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -12,7 +15,9 @@ import pytest
 from other_processes import Child
 
 from store.backfill_following import follow_backfill
+from store.backfill_process import command
 from store.backfill_state import get_backfill_state
+from store.clock import SystemClock
 from store.connection import connect_writer
 from store.reconcile import reconcile
 from store.state_folder import prepare
@@ -127,6 +132,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from store.backfill_following import follow_backfill
+from store.backfill_process import command
 from store.clock import SystemClock
 from store.connection import connect_writer
 from store.home import CodexHome
@@ -145,8 +151,6 @@ print("done", flush=True)
 
 def test_a_worker_process_ends_when_its_parent_is_gone(filled: HomeBuilder, state: Path) -> None:
     """The screens' worker holds nothing open and no lease once nobody reads what it does."""
-    from store.backfill_process import command
-
     arguments, environment = command(filled.home, state)
     reader, writer = os.pipe()
     pid = os.posix_spawn(
@@ -199,3 +203,31 @@ def test_a_folder_unmounted_and_back_costs_nothing(
     assert (away.pruned, away.read) == (0, 0)
     assert "mounted" in away.notices[0].why
     assert connection.execute("SELECT * FROM threads ORDER BY id").fetchall() == before
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_killed_at_random_moments_it_always_ends_as_if_undisturbed(
+    builder: HomeBuilder, tmp_path: Path, clock: FixedClock
+) -> None:
+    """The real worker process, with its second reader, killed 60 times at moments drawn by a seed."""
+    for i in range(1500):
+        builder.add(f"task {i}", turns=1 + i % 4, archived=i % 7 == 0)
+    undisturbed = prepare(tmp_path / "undisturbed", clock).state
+    with closing(connect_writer(undisturbed)) as connection:
+        follow_backfill(connection, builder.home, clock=clock)
+    wanted = everything(undisturbed)
+    moments = random.Random(1)
+    interrupted = 0
+    for number in range(60):
+        state = prepare(tmp_path / f"state {number}", clock).state
+        arguments, environment = command(builder.home, state)
+        with subprocess.Popen(arguments, env=environment, stdin=subprocess.PIPE) as process:
+            time.sleep(moments.uniform(0.2, 2.0))
+            process.kill()
+        with closing(connect_writer(state)) as connection:
+            interrupted += get_backfill_state(connection).status == "running"
+            follow_backfill(connection, builder.home, clock=SystemClock())
+            assert get_backfill_state(connection).status == "complete"
+        assert everything(state) == wanted
+    assert interrupted > 10
