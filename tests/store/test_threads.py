@@ -16,15 +16,17 @@ from store.opening import bring_up_to_date, open_store
 from store.rollouts.metadata import read_heads
 from store.rollouts.scan import scan_home
 from store.threads import Threads
+from store.threads import _page as read_page
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from building import HomeBuilder
     from store_fixtures import FixedClock
 
-    from store.models import ThreadsPage
+    from store.models import Archived, ThreadSort, ThreadsPage
     from store.opening import Store
     from store.rollouts.metadata import HeadRead
     from store.rollouts.scan import RolloutFile
@@ -271,3 +273,24 @@ def test_every_field_of_the_query_is_in_the_cursor() -> None:
         cursor = Cursor.after(query, "files", *place)
         assert Cursor.from_text(cursor.to_text()) == cursor
         assert (cursor.key_ms, cursor.thread_id) == place
+
+
+@pytest.mark.parametrize("archived", ["no", "any", "yes"])
+@pytest.mark.parametrize("sort", ["updated", "created"])
+async def test_a_page_is_read_in_its_order_without_sorting(
+    varied: HomeBuilder, tmp_path: Path, clock: FixedClock, archived: Archived, sort: ThreadSort
+) -> None:
+    async with opened(varied, tmp_path, clock) as store:
+        assert store.state is not None
+        statements: list[str] = []
+
+        def page(connection: sqlite3.Connection) -> list[str]:
+            connection.set_trace_callback(statements.append)
+            read_page(connection, ThreadQuery(archived=archived, sort=sort), (10**13, "z"), 3)
+            connection.set_trace_callback(None)
+            (select,) = [text for text in statements if "LIMIT" in text]
+            return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {select}")]
+
+        plan = await store.state.read(page)
+        assert f"threads_by_{sort}" in plan[0]
+        assert not [step for step in plan if "TEMP B-TREE" in step]

@@ -43,8 +43,9 @@ CREATE TABLE threads (
     unknown_records INTEGER
 ) STRICT;
 
-CREATE INDEX threads_by_updated ON threads (archived, updated_at DESC, id DESC);
-CREATE INDEX threads_by_created ON threads (archived, COALESCE(created_at, 0) DESC, id DESC);
+-- In the order of the pages, whichever threads are asked for; `archived` is there to be tested on the way.
+CREATE INDEX threads_by_updated ON threads (updated_at DESC, id DESC, archived);
+CREATE INDEX threads_by_created ON threads (COALESCE(created_at, 0) DESC, id DESC, archived);
 CREATE INDEX threads_by_parent ON threads (parent_thread_id) WHERE parent_thread_id IS NOT NULL;
 
 -- One row for each rollout file seen, whether or not it is the one that a thread shows.
