@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from store.rollouts.scan import RolloutFile
 
 
-SHARED_FROM: Final = 1000
+SHARED_FROM: Final = 2000
 """From how many files on a second process is worth its start."""
 
 
