@@ -55,6 +55,8 @@ FACT_COLUMNS: Final = (
 WORDS: Final = ("title", "first_user_message", "preview")
 """What a thread keeps from its first rollout, however often it is reverted (0.169)."""
 
+_NOT_SHOWN: Final = ("history_base", "unknown_records")
+
 _SELECT_COLUMNS: Final = (
     "key",
     "id",
@@ -64,38 +66,8 @@ _SELECT_COLUMNS: Final = (
     "index_state",
     "created_at",
     "updated_at",
-    "cwd",
-    "title",
-    "first_user_message",
-    "preview",
-    "source",
-    "source_detail",
-    "parent_thread_id",
-    "forked_from_id",
-    "agent_nickname",
-    "agent_role",
-    "model_provider",
-    "model",
-    "reasoning_effort",
-    "cli_version",
-    "originator",
-    "sandbox_policy",
-    "approval_mode",
-    "tokens_used",
-    "tokens_input",
-    "tokens_cached_input",
-    "tokens_output",
-    "tokens_reasoning_output",
-    "git_sha",
-    "git_branch",
-    "git_origin_url",
     "size_bytes",
-    "turns",
-    "messages",
-    "bad_lines",
-    "turn_since",
-    "pending_call",
-    "pending_since",
+    *(column for column in FACT_COLUMNS if column not in (*_NOT_SHOWN, "memory_mode")),
 )
 
 # A paginated fork without a turn of its own has its parent's preview in Codex's row too (0.169).
@@ -120,9 +92,7 @@ def thread_from_facts(
 ) -> Thread:
     """A `Thread` straight from its file, for listings that no database backs."""
     values: dict[str, Any] = {
-        column: getattr(facts, column)
-        for column in FACT_COLUMNS
-        if column not in ("history_base", "unknown_records")
+        column: getattr(facts, column) for column in FACT_COLUMNS if column not in _NOT_SHOWN
     }
     values.update(
         key=key,
