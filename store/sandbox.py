@@ -215,7 +215,11 @@ def parse_policy(value: object) -> AnyPolicy:
         return UnknownPolicy(raw=value)
     policy._tag = tag
     policy._camel = isinstance(value, dict) and any(_is_camel(word) for word in (policy.type, *value))
-    return policy
+    # No Codex writes both dialects in one object; what mixes them is kept as it is.
+    try:
+        return policy if to_json(policy) == value else UnknownPolicy(raw=value)
+    except RecursionError:
+        return UnknownPolicy(raw=value)
 
 
 def _is_camel(word: str) -> bool:

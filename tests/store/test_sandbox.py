@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from store.sandbox import (
@@ -339,6 +339,7 @@ TAGS = st.sampled_from(
 
 
 @given(JSON_VALUES | st.dictionaries(FIELDS, JSON_VALUES | TAGS, max_size=4))
+@example({"writable_roots": [], "mode": "workspaceWrite"})
 def test_no_json_value_raises_and_none_is_changed_by_reading_it(value: Any) -> None:
     policy = parse_policy(value)
     assert short_label(policy)
