@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import textual.constants
+from hypothesis import settings
 from pytest_textual_snapshot import SVGImageExtension
 from textual.widgets import Input
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from syrupy.location import PyTestLocation
 
 pytest_plugins = ["codex_program", "store_fixtures"]
+
+# The same examples each time where a change is judged; new ones are looked for everywhere else.
+settings.register_profile("same", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("same")
 
 TESTS = Path(__file__).parent
 SNAPSHOTS = TESTS.parent / "snapshots"
