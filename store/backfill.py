@@ -7,6 +7,7 @@ reads the rest. One batch is one transaction with its checkpoint, so that a kill
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from store import backfill_state
@@ -130,7 +131,7 @@ class BackfillWorker:
         with SecondReader() if len(todo) >= SHARED_FROM else nullcontext() as second:
             read = read_files(self._connection, self._home, todo, known, full=step == "full", second=second)
             for batch in read:
-                transaction(self._connection, lambda c, batch=batch: self._checkpoint(c, batch))  # type: ignore[misc]
+                transaction(self._connection, partial(self._checkpoint, batch=batch))
                 self._report(backfill_state.get_backfill_state(self._connection))
                 if self._stopping():
                     read.close()

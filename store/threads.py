@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from store.backfill_state import get_backfill_state, list_is_complete
@@ -156,9 +157,7 @@ class Threads:
         more = True
         while more and len(items) < limit:
             wanted = limit - len(items)
-            threads, more = await database.read(
-                lambda c, after=after, wanted=wanted: _page(c, query, after, wanted)  # type: ignore[misc]
-            )
+            threads, more = await database.read(partial(_page, query=query, after=after, limit=wanted))
             if not threads:
                 break
             after = (_sort_ms(threads[-1], query), threads[-1].id)
