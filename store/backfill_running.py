@@ -83,7 +83,8 @@ async def _run_worker(home: CodexHome, state: Path) -> tuple[int, str]:
         if process.returncode is None:
             process.stdin.close()
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
         if process.returncode is None:
             process.kill()
             await process.wait()

@@ -63,7 +63,8 @@ class Changes:
         self.announce()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._look.wait()
             self._look.clear()
             version = await database.data_version()
             if version != seen:
@@ -73,7 +74,8 @@ class Changes:
     async def wait(self, seconds: float) -> None:
         """Return at the next change, or when so much time is over."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._count.replaced(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._count.replaced()
 
     async def stream(self, *, at_once: bool = False) -> AsyncGenerator[None, None]:
         """Yield whenever something may have changed; with `at_once` also at the beginning."""

@@ -74,7 +74,8 @@ class KeepingUp:
             self._checked.publish(Checked(at_ms=self._clock.now_ms(), notices=done.notices))
             self._watcher.checked(done.unheard)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), CHECK_SECONDS)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._look.wait()
 
     async def follow_names(self) -> None:
         """Copy names and memory modes soon after Codex changed them."""

@@ -143,7 +143,8 @@ class LiveServices:
     async def _follow(self, home: CodexHome, state: Database) -> None:
         """Keep the rows equal to the files and tell the screens, until cancelled."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.threads.read.wait(), FIRST_ROWS_SECONDS)
+            async with asyncio.timeout(FIRST_ROWS_SECONDS):
+                await self.threads.read.wait()
         keeping_up, follow_activity = await asyncio.to_thread(_what_follows)
         keeping = keeping_up(home, state, self._clock, self._changes, self._status, self._checked)
         self._keeping_up = keeping

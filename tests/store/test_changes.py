@@ -50,11 +50,13 @@ async def test_a_commit_of_another_process_wakes_every_listener(database: Databa
     async with aclosing(changes.stream()) as first, aclosing(changes.stream(at_once=True)) as second:
         with Child(WRITER, state) as writer:
             assert await asyncio.to_thread(writer.hear) == "ready"
-            await asyncio.wait_for(anext(second), 10)
+            async with asyncio.timeout(10):
+                await anext(second)
             woken = asyncio.gather(anext(first), anext(second))
             writer.say()
             assert await asyncio.to_thread(writer.hear) == "written"
-            await asyncio.wait_for(woken, 10)
+            async with asyncio.timeout(10):
+                await woken
     following.cancel()
 
 
@@ -65,16 +67,31 @@ async def test_an_own_commit_is_told_without_waiting_for_the_next_poll(
     changes = Changes()
     following = asyncio.create_task(changes.follow(database))
     async with aclosing(changes.stream()) as stream:
-        await asyncio.wait_for(anext(stream), 10)
+        async with asyncio.timeout(10):
+            await anext(stream)
         waiting = asyncio.ensure_future(anext(stream))
         await database.write(lambda c: c.execute("INSERT INTO codex_threads (thread_id) VALUES ('a')"))
         changes.look()
-        await asyncio.wait_for(waiting, 10)
+        async with asyncio.timeout(10):
+            await waiting
         nothing = asyncio.ensure_future(anext(stream))
         changes.look()
         await database.read(lambda c: c.execute("SELECT 1").fetchone())
         await database.data_version()
         assert not nothing.done()
         changes.announce()
-        await asyncio.wait_for(nothing, 10)
+        async with asyncio.timeout(10):
+            await nothing
     following.cancel()
+
+
+async def test_following_ends_when_told_to_in_the_moment_of_an_own_commit(database: Database) -> None:
+    changes = Changes()
+    following = asyncio.create_task(changes.follow(database))
+    async with aclosing(changes.stream()) as stream, asyncio.timeout(10):
+        await anext(stream)
+    await asyncio.sleep(0)
+    changes.look()
+    following.cancel()
+    await asyncio.wait([following], timeout=10)
+    assert following.cancelled()
