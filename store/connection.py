@@ -24,10 +24,12 @@ DAMAGE_SUFFIX = ".damaged"
 """Ends the name of the marker that a damaged database leaves for the next start."""
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(path: Path, *, beside: Path | None = None) -> sqlite3.Connection:
     """Open an existing database for reading and writing: WAL, NORMAL, foreign keys on, no implicit BEGIN.
 
-    Raises DatabaseError when it cannot be opened, DatabaseCorrupt when it is no database.
+    `beside` is our state database, to be read as the schema `state` in the same statements: a unit that
+    writes takes no lock on it. Raises DatabaseError when it cannot be opened, DatabaseCorrupt when it is no
+    database.
     """
     connection = _connect(path, "rw", BUSY_SLICE_MS)
     with _closed_on_error(connection, path):
@@ -35,11 +37,12 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA journal_mode = WAL")
+        _attach(connection, beside)
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open an existing database for reading only.
+def connect_reader(path: Path, *, beside: Path | None = None) -> sqlite3.Connection:
+    """Open an existing database for reading only, with `beside` as for a writer.
 
     Raises DatabaseError when it cannot be opened, DatabaseCorrupt when it is no database.
     """
@@ -48,7 +51,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA schema_version")
+        _attach(connection, beside)
     return connection
+
+
+def _attach(connection: sqlite3.Connection, beside: Path | None) -> None:
+    if beside is not None:
+        # BEGIN IMMEDIATE takes the write lock of every attached database that may be written.
+        connection.execute("ATTACH DATABASE ? AS state", (f"{beside.absolute().as_uri()}?mode=ro",))
 
 
 def transaction(

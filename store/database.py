@@ -30,13 +30,14 @@ INTERRUPT_EVERY = 10_000
 class _Reader:
     """A read-only connection that one read at a time has to itself."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, beside: Path | None) -> None:
         self.path = path
+        self._beside = beside
         self.abandoned = Event()
         self.connection = aiosqlite.Connection(self._connect, 64)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect_reader(self.path)
+        connection = connect_reader(self.path, beside=self._beside)
         # Unlike interrupt(), this also ends a read that is between two statements.
         connection.set_progress_handler(self.abandoned.is_set, INTERRUPT_EVERY)
         return connection
@@ -70,17 +71,18 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator[Database]:
+    async def open(cls, path: Path, *, beside: Path | None = None) -> AsyncIterator[Database]:
         """Open a file that `state_folder.prepare` prepared; every thread and connection ends with the block.
 
-        Raises DatabaseError when the file cannot be opened.
+        Units find the state database `beside` it as the schema `state`, read-only. Raises DatabaseError when
+        the file cannot be opened.
         """
         async with AsyncExitStack() as stack:
-            writer = aiosqlite.Connection(partial(connect_writer, path), 64)
+            writer = aiosqlite.Connection(partial(connect_writer, path, beside=beside), 64)
             await stack.enter_async_context(_opened(writer))
             watcher = aiosqlite.Connection(partial(connect_reader, path), 64)
             await stack.enter_async_context(_opened(watcher))
-            readers = [_Reader(path) for _ in range(READERS)]
+            readers = [_Reader(path, beside) for _ in range(READERS)]
             for reader in readers:
                 await stack.enter_async_context(_opened(reader.connection))
             database = cls(path, writer, watcher, readers)

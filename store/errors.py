@@ -75,3 +75,19 @@ class BadCursor(StoreError):
 
 class LeaseLost(StoreError):
     """Another worker owns the work now; nothing was written."""
+
+
+class UnsupportedOperation(StoreError):
+    """What was asked for cannot be done here (keep a program in its sandbox, say); nothing was started."""
+
+
+class MemoryRootError(StoreError):
+    """The memory root cannot be used, or is not ours to write."""
+
+
+class EngineFailed(StoreError):
+    """An engine could not be run, or did not do what it was asked for."""
+
+
+class RestoreRefused(StoreError):
+    """A run cannot be undone as things are; nothing was changed."""

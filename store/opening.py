@@ -49,7 +49,7 @@ async def open_store(home: CodexHome, folder: Path, clock: Clock) -> AsyncIterat
         try:
             files = await asyncio.to_thread(prepare, folder, clock)
             state = await stack.enter_async_context(Database.open(files.state))
-            user = await stack.enter_async_context(Database.open(files.user))
+            user = await stack.enter_async_context(Database.open(files.user, beside=files.state))
         except (NewerDatabase, SqliteTooOld):
             raise
         except (StateFolderError, DatabaseError) as error:

@@ -42,6 +42,20 @@ def this_process(token: str | None = None) -> Owner:
     return Owner(_host(), _boot_id(), pid, _started_at(pid), token or os.urandom(16).hex())
 
 
+def worker_id(owner: Owner) -> str:
+    """The owner without its token, as one text: `<pid>:<started at>:<boot id>:<host>`."""
+    return f"{owner.pid}:{owner.started_at}:{owner.boot_id}:{owner.host}"
+
+
+def parse_worker_id(text: str, token: str = "") -> Owner | None:
+    """The owner that `worker_id` wrote; None for what it did not write."""
+    match text.split(":", 3):
+        case [pid, started_at, boot_id, host] if pid.isdecimal() and started_at.isdecimal():
+            return Owner(host, boot_id, int(pid), int(started_at), token)
+        case _:
+            return None
+
+
 def lease_is_stale(
     owner: Owner | None, lease_until_ms: int | None, *, now_ms: int, lease_ms: int, me: Owner
 ) -> bool:

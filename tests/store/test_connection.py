@@ -210,3 +210,19 @@ def test_any_path_can_be_opened(tmp_path: Path) -> None:
         writer.execute("CREATE TABLE item (id INTEGER PRIMARY KEY)")
         assert snapshot(reader, count) == 0
     assert file.stat().st_size > 0
+
+
+def test_what_lies_beside_is_read_without_a_lock_on_it(
+    path: Path, writer: sqlite3.Connection, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.sqlite"
+    other.touch()
+    with closing(connect_writer(other, beside=path)) as with_both:
+
+        def unit(connection: sqlite3.Connection) -> list[tuple[int]]:
+            transaction(writer, add)
+            return connection.execute("SELECT count(*) FROM state.item").fetchall()
+
+        assert [transaction(with_both, unit) for _ in range(2)] == [[(0,)], [(1,)]]
+        with pytest.raises(DatabaseError, match="cannot be written"):
+            transaction(with_both, lambda c: c.execute("INSERT INTO state.item DEFAULT VALUES"))

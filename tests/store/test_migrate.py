@@ -47,7 +47,14 @@ PARENTS_AND_CHILDREN = {
     """,
 }
 
-CHECKED_VALUES: dict[str, object] = {"index_state": "heads", "step": "full", "status": "running", "id": 1}
+CHECKED_VALUES: dict[str, object] = {
+    "index_state": "heads",
+    "step": "full",
+    "status": "running",
+    "id": 1,
+    "memory_runs.kind": "consolidate",
+    "memory_runs.status": "done",
+}
 """What a column must hold that has a CHECK; everything else is made up from its type."""
 
 
@@ -112,10 +119,13 @@ def shape(connection: sqlite3.Connection) -> dict[str, object]:
 
 def fill(connection: sqlite3.Connection) -> None:
     """A row in every table; one that refers to another refers to the row there."""
+    made_up: dict[str, object] = {"INTEGER": 7, "BLOB": b"\x00blob"}
     parents = {table: {row[2] for row in foreign_keys(connection, table)} for table in tables(connection)}
     for table in TopologicalSorter(parents).static_order():
         values: dict[str, object] = {
-            name: CHECKED_VALUES.get(name, {"INTEGER": 7, "BLOB": b"\x00blob"}.get(kind, f"a {name}"))
+            name: CHECKED_VALUES.get(
+                f"{table}.{name}", CHECKED_VALUES.get(name, made_up.get(kind, f"a {name}"))
+            )
             for name, kind in columns(connection, table).items()
         }
         for _, _, other, own_name, other_name, *_ in foreign_keys(connection, table):
