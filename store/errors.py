@@ -91,3 +91,7 @@ class EngineFailed(StoreError):
 
 class RestoreRefused(StoreError):
     """A run cannot be undone as things are; nothing was changed."""
+
+
+class MemoryDisabled(StoreError):
+    """Codex, or the thread itself, says that no memory is to be made of it."""

@@ -128,14 +128,21 @@ class Thread(Frozen):
 
     @property
     def display_title(self) -> str:
-        """What the screens call the thread: name, title, first message, preview, or that there is none."""
-        for text in (self.name, self.title, self.first_user_message, self.preview):
-            if text and text.strip():
-                return text
-        return NO_PROMPT
+        """What the screens call the thread."""
+        return display_title(self.name, self.title, self.first_user_message, self.preview)
 
 
 NO_PROMPT = "(no prompt yet)"
+
+
+def display_title(
+    name: str | None, title: str | None, first_user_message: str | None, preview: str | None
+) -> str:
+    """What the screens call a thread: the first of these that says anything, or that there is none."""
+    for text in (name, title, first_user_message, preview):
+        if text and text.strip():
+            return text
+    return NO_PROMPT
 
 
 class ThreadQuery(Frozen):
