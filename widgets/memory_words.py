@@ -1,0 +1,403 @@
+"""What the memory pipeline says of itself: states, waits and failures in words; no Textual in it.
+
+Times are seconds since the epoch, as in the pipeline's tables; `zone` is the person's own unless given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+from store.memories.models import STAGE1, ExtractionResult
+from widgets.formatting import cut, duration, moment, visible_line, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from store.memories.models import (
+        ClaimOutcome,
+        ConsolidationResult,
+        JobRow,
+        JobState,
+        MemoryJob,
+        MemoryRun,
+        Phase2,
+        Pipeline,
+        RunKind,
+        RunStatus,
+    )
+
+Mark = Literal["failed", "warning", "working", "silent", "fine"]
+"""Which of the glyphs a state has; the worst comes first where one stands for many."""
+
+_WORST_FIRST: Final[tuple[Mark, ...]] = ("failed", "warning", "working", "silent", "fine")
+
+LONGEST_REASON: Final = 2_000
+"""Characters of an error in a sentence; the job itself shows all of it."""
+
+NO_REASON: Final = "no reason was recorded"
+
+
+# Times
+
+
+def at_time(then_s: int, now_s: int, zone: tzinfo | None = None) -> str:
+    """Return when: "10:12", "tomorrow 10:12", "20 Sep 10:12", "20 Sep 2025"."""
+    then, now = moment(then_s * 1000, zone), moment(now_s * 1000, zone)
+    clock = f"{then:%H:%M}"
+    day = then.date()
+    if day == now.date():
+        return clock
+    if day == now.date() + timedelta(days=1):
+        return f"tomorrow {clock}"
+    if day == now.date() - timedelta(days=1):
+        return f"yesterday {clock}"
+    return f"{then.day} {then:%b} {clock}" if then.year == now.year else f"{then.day} {then:%b %Y}"
+
+
+def span(seconds: int) -> str:
+    """Return how long in one unit: "40 s", "52 min", "5 h", "2 d"; what is over is "0 s"."""
+    seconds = max(0, seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 90 * 60:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 48 * 3600 else f"{seconds // 86_400} d"
+
+
+def ago(then_s: int, now_s: int) -> str:
+    """Return how long ago: "just now", "52 min ago"."""
+    return "just now" if now_s - then_s < 1 else f"{span(now_s - then_s)} ago"
+
+
+def took(started_at: int | None, finished_at: int | None) -> str:
+    """Return how long something took: "41 s", "3 min 20 s"; "" for unknown."""
+    if started_at is None or finished_at is None or finished_at < started_at:
+        return ""
+    seconds = finished_at - started_at
+    return f"{seconds} s" if seconds < 60 else duration(seconds * 1000)
+
+
+# Jobs
+
+_STATE_WORDS: Final[dict[JobState, str]] = {
+    "pending": "pending",
+    "running": "running",
+    "abandoned": "abandoned",
+    "done": "done",
+    "waits": "failed",
+    "retriable": "failed",
+    "gave up": "gave up",
+}
+_STATE_MARKS: Final[dict[JobState, Mark]] = {
+    "pending": "silent",
+    "running": "working",
+    "abandoned": "warning",
+    "done": "fine",
+    "waits": "failed",
+    "retriable": "failed",
+    "gave up": "failed",
+}
+
+
+def job_state_words(state: JobState) -> str:
+    """Return a job's state in a word or two; when a failed one is tried again is said elsewhere."""
+    return _STATE_WORDS[state]
+
+
+def job_mark(state: JobState) -> Mark:
+    """Return which glyph a job's state has."""
+    return _STATE_MARKS[state]
+
+
+def job_name(row: JobRow) -> str:
+    """Return what a job is about: its thread's title, else the thread's id, or that it consolidates."""
+    if row.job.kind != STAGE1:
+        return "consolidation"
+    return visible_line(row.thread_title or row.job.job_key)
+
+
+def job_reason(row: JobRow, now_s: int, *, zone: tzinfo | None = None, longest: int = LONGEST_REASON) -> str:
+    """Return in a sentence where a job stands, and why; of an error at most `longest` cells."""
+    job = row.job
+    match row.state:
+        case "pending":
+            return "pending: it has not been started"
+        case "running":
+            return _running(job, row.host, row.pid, now_s)
+        case "abandoned":
+            return _abandoned(job, row.host, row.pid, now_s, zone)
+        case "done":
+            return "done" if job.finished_at is None else f"done {ago(job.finished_at, now_s)}"
+        case "waits" | "retriable" | "gave up":
+            return _failed(job, now_s, zone, longest)
+
+
+def next_try(job: MemoryJob, now_s: int, zone: tzinfo | None = None) -> str:
+    """Return when a failed job may be tried again: "next try 10:12", "can be tried now", "no retry left"."""
+    if job.retry_remaining <= 0:
+        return "no retry left"
+    if job.retry_at is not None and job.retry_at > now_s:
+        return f"next try {at_time(job.retry_at, now_s, zone)}"
+    return "can be tried now"
+
+
+def last_error(job: MemoryJob) -> str:
+    """Return a job's error as one line."""
+    return visible_line(job.last_error or "").rstrip(".") or NO_REASON
+
+
+def _running(job: MemoryJob, host: str | None, pid: int | None, now_s: int) -> str:
+    parts = ["running" if host is None else f"running on {visible_line(host)}"]
+    if pid is not None:
+        parts.append(f"pid {pid}")
+    if job.lease_until is not None:
+        parts.append(f"lease {span(job.lease_until - now_s)} left")
+    return ", ".join(parts)
+
+
+def _abandoned(job: MemoryJob, host: str | None, pid: int | None, now_s: int, zone: tzinfo | None) -> str:
+    where = "" if host is None else f" on {visible_line(host)}"
+    if job.lease_until is not None and job.lease_until <= now_s:
+        whose = "its lease" if pid is None else f"the lease of pid {pid}{where}"
+        what = f"{whose} ran out {_when(job.lease_until, now_s, zone)}"
+    else:
+        what = "its process has ended" if pid is None else f"pid {pid}{where} has ended"
+    return f"abandoned: {what}; the next run takes it over"
+
+
+def _when(then_s: int, now_s: int, zone: tzinfo | None) -> str:
+    time = at_time(then_s, now_s, zone)
+    return time if time[0].isalpha() else f"at {time}"
+
+
+def _failed(job: MemoryJob, now_s: int, zone: tzinfo | None, longest: int) -> str:
+    return f"failed: {cut(last_error(job), max(8, longest))}, {next_try(job, now_s, zone)}"
+
+
+# Phase 2
+
+_PHASE2_MARKS: Final[dict[str, Mark]] = {
+    "none": "silent",
+    "pending": "silent",
+    "running": "working",
+    "abandoned": "warning",
+    "done": "fine",
+    "error": "failed",
+    "cooling down": "silent",
+}
+
+
+def phase2_mark(phase2: Phase2) -> Mark:
+    """Return which glyph consolidation has."""
+    return "silent" if phase2.state == "done" and phase2.dirty else _PHASE2_MARKS[phase2.state]
+
+
+def phase2_reason(
+    phase2: Phase2, now_s: int, *, zone: tzinfo | None = None, longest: int = LONGEST_REASON
+) -> str:
+    """Return in a sentence where consolidation stands, and why; of an error at most `longest` cells."""
+    job = phase2.job
+    match phase2.state:
+        case "running" if job is not None:
+            return _running(job, phase2.host, phase2.pid, now_s)
+        case "abandoned" if job is not None:
+            return _abandoned(job, phase2.host, phase2.pid, now_s, zone)
+        case "error" if job is not None:
+            return _failed(job, now_s, zone, longest)
+        case "cooling down" if phase2.cooldown_until is not None:
+            return f"cooling down until {at_time(phase2.cooldown_until, now_s, zone)}"
+        case "pending":
+            return _pending(phase2, now_s, zone)
+        case "none" | "done" if phase2.dirty:
+            return _pending(phase2, now_s, zone)
+        case "none" | "done":
+            return "nothing to consolidate"
+        case state:
+            return "failed" if state == "error" else state
+
+
+def _pending(phase2: Phase2, now_s: int, zone: tzinfo | None) -> str:
+    if not phase2.new_inputs:
+        return "pending: what it was made of has changed"
+    since = "" if phase2.new_since is None else f" since {at_time(phase2.new_since, now_s, zone)}"
+    return f"pending: {_counted(phase2.new_inputs, 'new input')}{since}"
+
+
+# A whole pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLine:
+    """What one line says of the pipelines; `parts` with the most important first."""
+
+    mark: Mark
+    parts: tuple[str, ...]
+    right: str = ""
+
+    @property
+    def text(self) -> str:
+        """The parts as one text."""
+        return " · ".join(self.parts)
+
+
+def pipeline_name(pipeline: Pipeline, pipelines: Sequence[Pipeline] = ()) -> str:
+    """Return whose pipeline it is; of two of Codex's the one by the name of its folder."""
+    if pipeline.owner == "rollodex":
+        return "Rollodex"
+    twins = [each for each in pipelines if each.owner == "codex"]
+    if len(twins) < 2:
+        return "Codex"
+    return f"Codex {visible_line(pipeline.root.rstrip('/').rpartition('/')[2])}"
+
+
+def count_jobs(jobs: Sequence[JobRow]) -> dict[JobState, int]:
+    """Return how many extractions there are in each state; states without any are left out."""
+    counts: dict[JobState, int] = dict.fromkeys(_STATE_WORDS, 0)
+    for row in jobs:
+        counts[row.state] += row.job.kind == STAGE1
+    return {state: number for state, number in counts.items() if number}
+
+
+def extraction_parts(pipeline: Pipeline, now_s: int, *, zone: tzinfo | None = None) -> tuple[str, ...]:
+    """Return what is to be said of extraction, most important first; nothing where all is done."""
+    counts = count_jobs(pipeline.jobs)
+    parts = []
+    if failed := counts.get("waits", 0) + counts.get("retriable", 0):
+        retries = [
+            row.job.retry_at
+            for row in pipeline.jobs
+            if row.job.kind == STAGE1 and row.state == "waits" and row.job.retry_at is not None
+        ]
+        again = "can be tried now"
+        if "retriable" not in counts and retries:
+            again = f"next try {at_time(min(retries), now_s, zone)}"
+        parts.append(f"{_counted(failed, 'extraction')} failed, {again}")
+    if number := counts.get("gave up"):
+        parts.append(f"{_counted(number, 'extraction')} gave up")
+    if number := counts.get("abandoned"):
+        parts.append(f"{_counted(number, 'extraction')} abandoned")
+    if number := counts.get("running"):
+        parts.append(f"{_counted(number, 'extraction')} running")
+    if number := counts.get("pending"):
+        parts.append(f"{_counted(number, 'extraction')} pending")
+    return tuple(parts)
+
+
+def pipeline_mark(pipeline: Pipeline) -> Mark:
+    """Return the glyph of the worst thing of a pipeline."""
+    marks = {job_mark(row.state) for row in pipeline.jobs if row.job.kind == STAGE1}
+    marks.add(phase2_mark(pipeline.phase2))
+    if pipeline.notice is not None:
+        marks.add("failed" if pipeline.notice.severity == "error" else "warning")
+    if pipeline.phase2.state == "none" and pipeline.outputs and not pipeline.phase2.dirty:
+        marks.add("fine")
+    worst = next(mark for mark in _WORST_FIRST if mark in marks)
+    return "fine" if worst == "silent" and "fine" in marks and not pipeline.phase2.dirty else worst
+
+
+def consolidation_part(
+    pipeline: Pipeline, now_s: int, *, zone: tzinfo | None = None, longest: int = LONGEST_REASON
+) -> str:
+    """Return what is to be said of consolidation beside other things; "" for nothing."""
+    phase2 = pipeline.phase2
+    done = phase2.last_success_at
+    if phase2.state in ("none", "done") and not phase2.dirty:
+        return "" if done is None else f"consolidated {ago(done, now_s)}"
+    words = phase2_reason(phase2, now_s, zone=zone, longest=longest)
+    if phase2.state == "cooling down" and done is not None:
+        return f"consolidated {ago(done, now_s)}, {words}"
+    return f"consolidation {words}"
+
+
+def pipeline_line(
+    pipelines: Sequence[Pipeline], now_s: int, *, zone: tzinfo | None = None, longest: int = 60
+) -> PipelineLine:
+    """Return the one line about all pipelines: the worst first, ours before Codex's where equal.
+
+    Of an error at most `longest` cells are quoted, so that the next try keeps its place.
+    """
+    ranked = sorted(pipelines, key=lambda each: (_rank(each), each.owner != "rollodex"))
+    parts: list[str] = []
+    for pipeline in ranked:
+        name = pipeline_name(pipeline, pipelines)
+        said = [visible_line(pipeline.notice.what)] if pipeline.notice is not None else []
+        said += extraction_parts(pipeline, now_s, zone=zone)
+        said += filter(None, [consolidation_part(pipeline, now_s, zone=zone, longest=longest)])
+        if not said and pipeline.outputs:
+            said = [_counted(pipeline.outputs, "memory")]
+        if said and pipeline.owner == "codex":
+            said[0] = f"{name}: {said[0]}"
+        parts += said
+    waiting = next((each.waiting for each in pipelines if each.waiting is not None), None)
+    right = f"{whole(waiting)} waiting" if waiting else ""
+    if not parts:
+        return PipelineLine("silent", ("no memories yet",), right)
+    return PipelineLine(pipeline_mark(ranked[0]), tuple(parts), right)
+
+
+def _rank(pipeline: Pipeline) -> int:
+    empty = not pipeline.jobs and not pipeline.outputs and pipeline.notice is None
+    return len(_WORST_FIRST) if empty else _WORST_FIRST.index(pipeline_mark(pipeline))
+
+
+# Runs and their results
+
+_RUN_WORDS: Final[dict[RunKind, str]] = {
+    "consolidate": "consolidation",
+    "rebuild": "rebuild of the artifacts",
+    "restore": "undo",
+    "import": "import of the old folder",
+}
+_RUN_MARKS: Final[dict[RunStatus, Mark]] = {"publishing": "working", "done": "fine", "failed": "failed"}
+
+
+def run_words(run: MemoryRun) -> str:
+    """Return what a run was: "consolidation", "undo of run 12"."""
+    return f"undo of run {run.restores}" if run.restores is not None else _RUN_WORDS[run.kind]
+
+
+def run_mark(run: MemoryRun) -> Mark:
+    """Return which glyph a run has."""
+    return _RUN_MARKS[run.status]
+
+
+_OUTCOMES: Final[dict[ClaimOutcome, str]] = {
+    "Claimed": "claimed",
+    "SkippedUpToDate": "up to date",
+    "SkippedRunning": "running elsewhere",
+    "SkippedRetryBackoff": "failed lately and not to be tried yet",
+    "SkippedRetryExhausted": "without a retry left",
+    "SkippedNotDirty": "nothing to consolidate",
+}
+
+
+def outcome_words(outcome: ClaimOutcome) -> str:
+    """Return why a job was not claimed, in words."""
+    return _OUTCOMES[outcome]
+
+
+def result_words(result: ExtractionResult | ConsolidationResult) -> str:
+    """Return in a sentence what a run came to."""
+    if isinstance(result, ExtractionResult):
+        parts = [_counted(result.succeeded, "memory") + " extracted"] if result.succeeded else []
+        parts += [f"{whole(result.no_output)} without output"] if result.no_output else []
+        parts += [f"{whole(result.failed)} failed"] if result.failed else []
+        parts += [f"{whole(number)} {outcome_words(outcome)}" for outcome, number in result.skipped]
+        words = ", ".join(parts) or "nothing to extract"
+    elif result.outcome == "succeeded":
+        changed = f"{_counted(len(result.changed), 'file')} changed" if result.changed else "no file changed"
+        words = f"{_counted(result.inputs, 'memory')} consolidated, {changed}"
+    elif result.outcome == "failed":
+        words = "consolidation failed"
+    else:
+        words = outcome_words(result.outcome)
+    reason = visible_line(result.reason)
+    return f"{words}: {reason}" if reason else words
+
+
+def _counted(number: int, noun: str) -> str:
+    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{whole(number)} {plural}"
