@@ -78,7 +78,23 @@ async def bring_up_to_date(store: Store, *, last_step: BackfillStep = "heads") -
     files = store.files
     if files is None:
         return ()
-    return await asyncio.to_thread(_bring_up_to_date, store, files, last_step)
+    notices = await asyncio.to_thread(_bring_up_to_date, store, files, last_step)
+    return (*notices, *await forget_the_missing(store))
+
+
+async def forget_the_missing(store: Store) -> tuple[Notice, ...]:
+    """After a comparison with the files: note which threads are gone, and delete what was of those long gone."""
+    # The screens draw their first rows without it.
+    from store.missing_threads import note_missing_threads
+
+    if store.user is None:
+        return ()
+    now_s = store.clock.now_ms() // 1000
+    try:
+        await store.user.write(lambda connection: note_missing_threads(connection, now_s=now_s))
+    except DatabaseError as error:
+        return (_notice(error),)
+    return ()
 
 
 def _bring_up_to_date(store: Store, files: StateFiles, last_step: BackfillStep) -> tuple[Notice, ...]:
@@ -101,4 +117,8 @@ def _bring_up_to_date(store: Store, files: StateFiles, last_step: BackfillStep) 
     except LeaseLost:
         return ()
     except DatabaseError as error:
-        return (Notice(severity="warning", what=error.what, why=error.why, next_step=error.next_step),)
+        return (_notice(error),)
+
+
+def _notice(error: StoreError) -> Notice:
+    return Notice(severity="warning", what=error.what, why=error.why, next_step=error.next_step)

@@ -93,7 +93,7 @@ def _phase2(connection: sqlite3.Connection, row: JobRow | None) -> Phase2:
     ).fetchone() or (-1, None)
     new_inputs, new_since = connection.execute(
         "SELECT COUNT(*), min(m.updated_at) FROM thread_memory m"
-        " JOIN state.threads t ON t.id = m.thread_id WHERE m.updated_at >= ?",
+        " JOIN state.threads t ON t.id = m.thread_id WHERE m.updated_at > ?",
         (last_began,),
     ).fetchone()
     if row is None:
