@@ -14,9 +14,10 @@ from store.errors import DatabaseBusy, HomeError
 from store.models import Notice
 from tui.app import RollodexApp
 from tui.listing import View
-from tui.screens.browser import CALM, BrowserScreen
+from tui.screens.browser import BrowserScreen
 from tui.screens.error import ErrorScreen
 from tui.screens.help import HelpScreen
+from tui.screens.listing_screen import CALM
 from tui.screens.sheet import SheetScreen
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import getters
@@ -13,15 +12,15 @@ from textual.content import Content
 from store.errors import StoreError
 from tui import keymap, wording
 from tui.commands import ActionCommands
-from tui.listing import NEXT_ARCHIVED, Listed, View
 from tui.logs_pane import LogsPane
 from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
+from tui.screens.listing_screen import QUIET, ListingScreen
 from tui.screens.log_reading import LogReadingScreen
 from tui.screens.reading import ENDLESS, ReadingScreen
 from tui.screens.sheet import SheetScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
-from widgets.formatting import shorten_path, visible_line, whole
+from widgets.formatting import visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.header_bar import HeaderBar, Standing
 from widgets.key_bar import Key, KeyBar
@@ -47,17 +46,11 @@ if TYPE_CHECKING:
 
 REST: Final = 0.08
 """Seconds that the cursor rests on a thread before it is shown."""
-QUIET: Final = 0.3
-"""Seconds of waiting that nobody is told about."""
-TYPING: Final = 0.12
-"""Seconds between the last letter in the filter box and the listing."""
-CALM: Final = 0.5
-"""Seconds that a listing stands at least when only the home has changed."""
 AGES_GO_ON_EVERY: Final = 10.0
 """Seconds after which the backfill's ages are looked at again."""
 
 
-class BrowserScreen(LogReadingScreen):
+class BrowserScreen(ListingScreen, LogReadingScreen):
     """Composes the panes, asks the services, and tells the panes what to show."""
 
     CSS_PATH = "browser.tcss"
@@ -71,26 +64,16 @@ class BrowserScreen(LogReadingScreen):
     peek = getters.query_one(ThreadPeek)
     facts = getters.query_one("#transcript > ThreadFacts", ThreadFacts)
     keys = getters.query_one(KeyBar)
-    filter_box = getters.query_one("#threads > FilterBox", FilterBox)
-    thread_list = getters.query_one(ThreadsPane)
-    empty = getters.query_one("#threads > EmptyState", EmptyState)
-    threads_frame = getters.query_one("#threads", Vertical)
     backfill = getters.query_one(BackfillPane)
     transcript_frame = getters.query_one("#transcript", Vertical)
     inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
     inspector_frame = getters.query_one("#inspector", Vertical)
 
     def __init__(self, services: Services, clock: Clock, *, glyphs: Glyphs = UNICODE) -> None:
-        super().__init__(services, clock)
-        self._glyphs = glyphs
-        self._view = View()
-        self._listed: Listed | None = None
-        self._unfolded: list[str] = []
+        super().__init__(services, clock, glyphs=glyphs)
         self._notices: Sequence[Notice] = ()
         self._progress: BackfillProgress | None = None
         self._status: WatchStatus | None = None
-        self._listed_at = 0.0
-        self._soon: Timer | None = None
         self._resting: Timer | None = None
         self._pane: Pane = "threads"
 
@@ -119,7 +102,7 @@ class BrowserScreen(LogReadingScreen):
     def on_mount(self) -> None:
         """Stand ready before the store is open."""
         self.action_pane("threads")
-        self._say_where()
+        self.say_where()
         self._name_transcript(None)
         self.set_timer(QUIET, self._say_reading)
         self.set_interval(AGES_GO_ON_EVERY, self._age_backfill)
@@ -139,64 +122,16 @@ class BrowserScreen(LogReadingScreen):
             with suppress(StoreError):
                 await self._services.keep_reading_place(*place)
 
-    # Reading
-
-    def _list(self) -> None:
-        if self._soon is not None:
-            self._soon.stop()
-            self._soon = None
-        self._listed_at = self._clock.monotonic()
-        row = self.thread_list.current_row
-        # Until the person has gone somewhere, a better list begins at its beginning.
-        selected = row.id if row is not None and self.thread_list.touched else None
-        source = self._listed.source if self._listed else None
-        self._read_listing(self._view, tuple(self._unfolded), selected, source)
-
-    def _list_when_free(self) -> None:
-        # A long listing must come to its end however often the home changes meanwhile.
-        if any(each.group == "listing" and not each.is_finished for each in self.workers):
-            self._soon = self.set_timer(CALM, self._list_when_free)
-        else:
-            self._list()
-
-    def _list_in(self, seconds: float) -> None:
-        if self._soon is not None:
-            self._soon.stop()
-        self._soon = self.set_timer(seconds, self._list)
-
     # What came
-
-    def on_reading_screen_listing_read(self, message: ReadingScreen.ListingRead) -> None:
-        """Show the listing."""
-        listed = message.listed
-        before, self._listed = self._listed, listed
-        self.thread_list.show_threads(
-            listed,
-            sort=listed.view.sort,
-            cursor_key=message.cursor_key,
-            keys_changed=before is not None and before.source != listed.source,
-        )
-        self.threads_frame.set_class(not listed.keys, "-empty")
-        if not listed.keys:
-            project = self._path(listed.view.project) if listed.view.project else None
-            self.empty.say(*wording.why_empty(listed, self._path(str(self._services.home)), project))
-        self._say_where()
 
     def on_reading_screen_failures_changed(self) -> None:
         """Show what fails now."""
         self._show_notices()
 
-    def on_reading_screen_home_changed(self) -> None:
-        """List again soon, and not more often than is calm."""
-        if self._soon is None:
-            # What comes after a quiet while is shown at once.
-            rest = self._listed_at + CALM - self._clock.monotonic()
-            self._soon = self.set_timer(min(CALM, max(0.01, rest)), self._list_when_free)
-
     def on_reading_screen_watching_changed(self, message: ReadingScreen.WatchingChanged) -> None:
         """Say how fresh the list is."""
         self._status = message.status
-        self._say_where()
+        self.say_where()
 
     def on_reading_screen_backfill_moved(self, message: ReadingScreen.BackfillMoved) -> None:
         """Show where the backfill stands."""
@@ -207,13 +142,6 @@ class BrowserScreen(LogReadingScreen):
         """Show what the services have to say."""
         self._notices = message.notices
         self._show_notices()
-
-    def on_reading_screen_project_found(self, message: ReadingScreen.ProjectFound) -> None:
-        """List this project only."""
-        if message.folder is None:
-            self.notify("The thread under the cursor names no folder.", markup=False)
-        else:
-            self._look(replace(self._view, project=message.folder))
 
     def on_reading_screen_transcript_found(self, message: ReadingScreen.TranscriptFound) -> None:
         """Show the transcript, from its end or from where it was left."""
@@ -246,18 +174,6 @@ class BrowserScreen(LogReadingScreen):
         """Go on to read the thread."""
         self.action_pane("transcript")
 
-    def on_virtual_list_rows_failed(self, message: ThreadsPane.RowsFailed) -> None:
-        """Say why rows are missing."""
-        self._fail("rows", "Reading rows of the list", message.error)
-
-    def on_thread_list_fold_asked(self, message: ThreadsPane.FoldAsked) -> None:
-        """Unfold or fold a thread."""
-        if message.unfold:
-            self._unfolded.append(message.thread.id)
-        else:
-            self._unfolded.remove(message.thread.id)
-        self._list()
-
     def on_transcript_view_place_left(self, message: TranscriptPane.PlaceLeft) -> None:
         """Remember where the person was."""
         self._keep_place(message.thread_id, message.line)
@@ -283,19 +199,9 @@ class BrowserScreen(LogReadingScreen):
         """Say what could not be read."""
         self._fail("raw", "Reading lines", message.error)
 
-    def on_filter_box_changed(self, message: FilterBox.Changed) -> None:
-        """List what matches, once the typing pauses."""
-        if message.words != self._view.words:
-            self._view = replace(self._view, words=message.words)
-            self._list_in(TYPING)
-
     def on_filter_box_left(self) -> None:
         """Go from the box to the list."""
         self.action_pane("threads")
-
-    def on_threads_pane_typed(self, message: ThreadsPane.Typed) -> None:
-        """Filter by the word being typed."""
-        self.filter_box.edit(message.text)
 
     def on_logs_pane_standing_changed(self) -> None:
         """Say in the tab what went wrong lately."""
@@ -345,10 +251,6 @@ class BrowserScreen(LogReadingScreen):
         underway = [each for each in self.app.workers if not each.is_finished and each.group not in ENDLESS]
         waits = self._soon is not None or self._resting is not None or self.thread_list.holding
         return not waits and not underway and self.logs.settled
-
-    def _look(self, view: View) -> None:
-        self._view = view
-        self._list()
 
     def _show_soon(self) -> None:
         if self._resting is not None:
@@ -422,10 +324,7 @@ class BrowserScreen(LogReadingScreen):
         )
         self.tabs.show(tabs, self._pane)
 
-    def _path(self, path: str) -> str:
-        return shorten_path(path, 40, self._services.user_home)
-
-    def _say_where(self) -> None:
+    def say_where(self) -> None:
         """Bring the header and the frame of the list up to date."""
         view, listed, dot = self._view, self._listed, f" {self._glyphs.dot} "
         frame, title = self.threads_frame, [Content("1 Threads")]
@@ -450,11 +349,6 @@ class BrowserScreen(LogReadingScreen):
         )
         self._show_tabs()
 
-    def _say_reading(self) -> None:
-        if self._listed is None:
-            self.empty.say(f"Reading {self._path(str(self._services.home))}{self._glyphs.ellipsis}")
-            self.threads_frame.add_class("-empty")
-
     # Actions
 
     def action_pane(self, pane: Pane) -> None:
@@ -474,34 +368,6 @@ class BrowserScreen(LogReadingScreen):
             self.logs.leave_box()
         else:
             self.action_pane("threads")
-
-    def action_filter(self) -> None:
-        """Type words to filter by."""
-        self.filter_box.edit()
-
-    def action_project(self) -> None:
-        """This project only, or all of them."""
-        if self._view.project is not None:
-            self._look(replace(self._view, project=None))
-        else:
-            row = self.thread_list.current_row
-            self._find_project(row.cwd if row else None)
-
-    def action_working(self) -> None:
-        """Only what Codex is at work on, or everything."""
-        self._look(replace(self._view, working=not self._view.working))
-
-    def action_sort(self) -> None:
-        """Sort by the other time."""
-        self._look(replace(self._view, sort="created" if self._view.sort == "updated" else "updated"))
-
-    def action_reverse(self) -> None:
-        """Turn the order round."""
-        self._look(replace(self._view, descending=not self._view.descending))
-
-    def action_archived(self) -> None:
-        """Hide archived threads, add them, or show them alone."""
-        self._look(replace(self._view, archived=NEXT_ARCHIVED[self._view.archived]))
 
     def action_zoom(self) -> None:
         """Show the current pane alone, or all of them."""
