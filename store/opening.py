@@ -79,11 +79,11 @@ async def bring_up_to_date(store: Store, *, last_step: BackfillStep = "heads") -
     if files is None:
         return ()
     notices = await asyncio.to_thread(_bring_up_to_date, store, files, last_step)
-    return (*notices, *await forget_the_missing(store))
+    return (*notices, *await note_missing(store))
 
 
-async def forget_the_missing(store: Store) -> tuple[Notice, ...]:
-    """After a comparison with the files: note which threads are gone, and delete what was of those long gone."""
+async def note_missing(store: Store) -> tuple[Notice, ...]:
+    """After a comparison with the files: note which threads are gone, delete what is left of those long gone."""
     # The screens draw their first rows without it.
     from store.missing_threads import note_missing_threads
 
