@@ -83,7 +83,7 @@ async def bring_up_to_date(store: Store, *, last_step: BackfillStep = "heads") -
 
 
 async def note_missing(store: Store) -> tuple[Notice, ...]:
-    """After a comparison with the files: note which threads are gone, delete what is left of those long gone."""
+    """After a comparison with the files: note which threads are gone, delete what is of those long gone."""
     # The screens draw their first rows without it.
     from store.missing_threads import note_missing_threads
 
