@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from store.errors import BadCursor, StoreError
+from tui.emitting import OutputClosed, OutputFailed, drop_output, emit
+from tui.where import FOLDER, where_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Coroutine
 
     from tui.options import Options
 
 T = TypeVar("T")
-Command = TypeVar("Command", bound="Callable[..., Any]")
 
-FOLDER = click.Path(readable=False, path_type=Path)  # the store says in a line why it cannot read one
 LEVEL = click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], case_sensitive=False)
 SOURCES = ("cli", "vscode", "exec", "mcp", "subagent", "unknown")
-
-
-class OutputClosed(Exception):
-    """Whoever read our output wants no more of it."""
-
-
-class OutputFailed(StoreError):
-    """What we print cannot be written where it should go."""
 
 
 def main() -> None:
@@ -45,47 +33,15 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except OutputClosed:
-        _drop_output()
+        drop_output()
         sys.exit(0)
     except StoreError as error:
         from widgets.formatting import visible_line
 
         if isinstance(error, OutputFailed):
-            _drop_output()
+            drop_output()
         click.echo(f"rollodex: {visible_line(str(error))}", err=True)
         sys.exit(2 if isinstance(error, BadCursor) else 1)
-
-
-def _drop_output() -> None:
-    """Let what is left in the buffer, which has nowhere to go, not fail again when the process ends."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def where_options(command: Command) -> Command:
-    """The options that say which home is meant; given after a subcommand they beat those given before it."""
-
-    @functools.wraps(command)
-    @click.pass_context
-    def with_options(context: click.Context, /, *args: Any, **values: Any) -> Any:
-        given = {name: values.pop(name) for name in ("codex_home", "sqlite_home", "state_dir")}
-        context.obj = (context.obj or _options()).over(**given)
-        return context.invoke(command, context.obj, *args, **values)
-
-    result: Any = with_options
-    for option in (
-        click.option("--codex-home", type=FOLDER, help="The Codex home  [default: $CODEX_HOME or ~/.codex]"),
-        click.option("--sqlite-home", type=FOLDER, help="Where Codex keeps its databases"),
-        click.option("--state-dir", type=FOLDER, help="Where Rollodex keeps its own  [default: per home]"),
-    ):
-        result = option(result)
-    return result  # type: ignore[no-any-return]  # click's decorators give back what they are given
-
-
-def _options() -> Options:
-    from tui.options import Options
-
-    return Options()
 
 
 @click.group(
@@ -127,7 +83,7 @@ def threads(options: Options, **values: Any) -> None:
     """List threads, newest first."""
     from tui.subcommands import list_threads, thread_query
 
-    _emit(_run(list_threads(options, thread_query(values), values)))
+    emit(_run(list_threads(options, thread_query(values), values)))
 
 
 @rollodex.command()
@@ -141,7 +97,7 @@ def show(options: Options, *, thread_id: str, form: str | None, as_json: bool) -
     """Print one thread; ID may be the beginning of one, as long as no other begins so."""
     from tui.subcommands import show_thread
 
-    _run(show_thread(options, thread_id, form=form, as_json=as_json, emit=_emit))
+    _run(show_thread(options, thread_id, form=form, as_json=as_json, emit=emit))
 
 
 @rollodex.command()
@@ -151,7 +107,7 @@ def now(options: Options, *, as_json: bool) -> None:
     """Show what Codex is doing: which threads work, wait, are open, or died lately."""
     from tui.now_output import now as look
 
-    _emit(_run(look(options, as_json=as_json)))
+    emit(_run(look(options, as_json=as_json)))
 
 
 @rollodex.command()
@@ -163,7 +119,7 @@ def backfill(options: Options, *, action: str | None, as_json: bool) -> None:
     """Read every rollout into the database; goes on where it was left."""
     from tui.subcommands import run_backfill
 
-    _emit(run_backfill(options, action=action, as_json=as_json))
+    emit(run_backfill(options, action=action, as_json=as_json))
 
 
 @rollodex.command()
@@ -192,40 +148,11 @@ def logs(options: Options, **values: Any) -> None:
     """Follow Codex's structured log; times are UTC."""
     from tui.log_commands import print_logs
 
-    print_logs(options, values, _emit)
+    print_logs(options, values, emit)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
-
-
-def _emit(pieces: Iterable[str]) -> None:
-    """Write text pieces to stdout as they come. Raises OutputClosed and OutputFailed."""
-    out = sys.stdout
-    if out is None:
-        raise OutputFailed("Nothing can be printed", why="the standard output is closed")
-    # A lone surrogate of a hostile rollout must not end the program.
-    reconfigure = getattr(out, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
-    for piece in pieces:
-        with _writing():
-            out.write(piece)
-    with _writing():
-        out.flush()
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError as error:
-        # click would make it a failure.
-        raise OutputClosed from error
-    except OSError as error:
-        raise OutputFailed(
-            "The output cannot be written", why=error.strerror or str(error), next_step="Send it elsewhere"
-        ) from error
 
 
 if __name__ == "__main__":
