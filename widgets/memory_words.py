@@ -72,12 +72,12 @@ def ago(then_s: int, now_s: int) -> str:
     return "just now" if now_s - then_s < 1 else f"{span(now_s - then_s)} ago"
 
 
-def took(started_at: int | None, finished_at: int | None) -> str:
-    """Return how long something took: "41 s", "3 min 20 s"; "" for unknown."""
+def took(started_at: int | None, finished_at: int | None, *, short: bool = False) -> str:
+    """Return how long something took: "41 s", "3 min 20 s", or, `short`, "3 min"; "" for unknown."""
     if started_at is None or finished_at is None or finished_at < started_at:
         return ""
     seconds = finished_at - started_at
-    return f"{seconds} s" if seconds < 60 else duration(seconds * 1000)
+    return span(seconds) if short or seconds < 60 else duration(seconds * 1000)
 
 
 # Jobs

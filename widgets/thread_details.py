@@ -1,6 +1,7 @@
-"""Everything known of one thread, in rows of a label and a value.
+"""Everything known of one thread, in rows of a label and a value; its memory and its tools below.
 
-Actions for the key map: `fold` (the tools' schemas, all of them; a click folds one), and the scrolling keys.
+Actions for the key map: `fold` (raw memory, memories of the project and tools' schemas, all of them; a click
+folds one), and the scrolling keys.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from rich.segment import Segment
 from widgets.code_lines import Line, code_lines, worded
 from widgets.formatting import cut, duration, moment, shorten_path, size, visible, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
+from widgets.markdown_lines import markdown_lines
+from widgets.memory_words import ago
 from widgets.strip_view import LinesView
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual import events
 
+    from store.memories.models import ThreadMemory
     from store.models import DynamicTool, Thread
 
 LABEL_WIDTH = 14
@@ -41,9 +45,14 @@ class Details:
     tools: Sequence[DynamicTool] = ()
     sandbox_lines: Sequence[str] = ()
     user_home: Path | None = None
+    memory: ThreadMemory | None = None
+    """What was extracted from the thread."""
+    recent_memories: Sequence[ThreadMemory] = ()
+    """Of threads of the same folder, the newest first; the thread's own among them is passed over."""
 
 
 _MONTH = 35 * 86_400_000
+_RAW = "raw memory"
 
 Row = tuple[str, str]
 
@@ -63,8 +72,8 @@ class ThreadDetails(LinesView):
         self._zone = zone
         self._glyphs = glyphs
         self._details: Details | None = None
-        self._unfolded: set[int] = set()
-        self._tool_at: dict[int, int] = {}
+        self._unfolded: set[int | str] = set()
+        self._fold_at: dict[int, int | str] = {}
 
     @property
     def thread(self) -> Thread | None:
@@ -86,42 +95,45 @@ class ThreadDetails(LinesView):
         self.rebuild()
 
     def action_fold(self) -> None:
-        """Show every tool's schema, or none."""
+        """Show everything that is folded, or none of it."""
         if self._details is None:
             return
-        positions = {tool.position for tool in self._details.tools}
-        self._unfolded = set() if self._unfolded >= positions else positions
+        folds = set(_folds(self._details))
+        self._unfolded = set() if self._unfolded >= folds else folds
         self.rebuild()
 
     def on_click(self, event: events.Click) -> None:
-        """Fold or unfold the tool that was clicked."""
+        """Fold or unfold what was clicked."""
         offset = event.get_content_offset(self)
-        position = None if offset is None else self._tool_at.get(round(self.scroll_y) + offset.y)
-        if position is not None:
-            self._unfolded ^= {position}
+        fold = None if offset is None else self._fold_at.get(round(self.scroll_y) + offset.y)
+        if fold is not None:
+            self._unfolded ^= {fold}
             self.rebuild()
 
     def build(self, width: int) -> Iterator[Line]:
         """Set the rows in groups."""
-        details, tones = self._details, self.tones
-        if details is None:
+        self._fold_at = {}
+        if self._details is None:
             return
-        width = min(width - 2, WIDEST)
         lines = 0
-        for line in self._rows(details, width):
-            yield [Segment(" "), *line]
-            lines += 1
-        self._tool_at = {}
+        for part in self._parts(self._details, min(width - 2, WIDEST)):
+            if isinstance(part, int | str):
+                self._fold_at[lines] = part
+            else:
+                yield [Segment(" "), *part] if part else []
+                lines += 1
+
+    def _parts(self, details: Details, width: int) -> Iterator[Line | int | str]:
+        """Yield the lines, and before the first line of a fold what it is called."""
+        yield from self._rows(details, width)
+        yield from self._memories(details, width)
         if not details.tools:
             return
         yield []
-        yield [Segment(f" {len(details.tools)} dynamic tools", tones.bright)]
-        lines += 2
+        yield [Segment(f"{len(details.tools)} dynamic tools", self.tones.bright)]
         for tool in details.tools:
-            self._tool_at[lines] = tool.position
-            for line in self._tool(tool, width):
-                yield [Segment(" "), *line]
-                lines += 1
+            yield tool.position
+            yield from self._tool(tool, width)
 
     def _rows(self, details: Details, width: int) -> Iterator[Line]:
         thread = details.thread
@@ -185,6 +197,43 @@ class ThreadDetails(LinesView):
         date = moment(at, self._zone).strftime("%Y-%m-%d %H:%M:%S")
         return f"{date} {self._glyphs.dot} {duration(now - at)} ago" if 0 <= now - at < _MONTH else date
 
+    def _memories(self, details: Details, width: int) -> Iterator[Line | int | str]:
+        tones, memory = self.tones, details.memory
+        if memory is not None:
+            facts = [f"written {ago(memory.updated_at, details.now // 1000)}"]
+            facts += [f"by {visible_line(memory.engine)}"] if memory.engine else []
+            source = memory.source_updated_at
+            if source is not None and (details.thread.updated_at or 0) // 1000 > source:
+                facts.append("the thread has gone on since")
+            yield []
+            words = f" {self._glyphs.dot} ".join(facts)
+            yield [Segment("Memory", tones.bright), Segment(cut(f"  {words}", width - 6), tones.muted)]
+            yield from markdown_lines(memory.trace_summary, width, tones, base=tones.text)
+            yield _RAW
+            yield from self._folded(_RAW, _RAW, "", memory.memory_summary, width)
+        recent = [each for each in details.recent_memories if each.thread_id != details.thread.id]
+        if not recent:
+            return
+        yield []
+        yield [Segment("Recent memories of this project", tones.bright)]
+        for each in recent:
+            name = each.title or each.rollout_slug or each.thread_id
+            yield each.thread_id
+            when = ago(each.updated_at, details.now // 1000)
+            yield from self._folded(each.thread_id, name, when, each.trace_summary, width)
+
+    def _folded(self, fold: str, name: str, words: str, body: str, width: int) -> Iterator[Line]:
+        """A line that stands for a text, and the text below it while it is unfolded."""
+        tones, glyphs = self.tones, self._glyphs
+        unfolded = fold in self._unfolded
+        mark = glyphs.unfolded if unfolded else glyphs.folded
+        words = f"  {words}" if words else ""
+        shown = cut(visible_line(name), width - 2 - cell_len(words), glyphs.ellipsis)
+        yield [Segment(f"{mark} ", tones.muted), Segment(shown, tones.text), Segment(words, tones.muted)]
+        if unfolded:
+            for line in markdown_lines(body, width - 2, tones, base=tones.text):
+                yield [Segment("  "), *line]
+
     def _tool(self, tool: DynamicTool, width: int) -> Iterator[Line]:
         tones, glyphs = self.tones, self._glyphs
         unfolded = tool.position in self._unfolded
@@ -204,6 +253,13 @@ class ThreadDetails(LinesView):
             schema = visible(json.dumps(tool.input_schema, ensure_ascii=False, indent=2))
             for line in code_lines(schema, "json", width - 2, tones):
                 yield [Segment("  "), *line]
+
+
+def _folds(details: Details) -> Iterator[int | str]:
+    yield from (tool.position for tool in details.tools)
+    if details.memory is not None:
+        yield _RAW
+    yield from (memory.thread_id for memory in details.recent_memories)
 
 
 def _origin(thread: Thread) -> Iterator[Row]:
