@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from store.connection import connect_reader, snapshot
 from store.memories.jobs import all_jobs, is_dirty, lease_is_live
 from store.memories.models import PHASE2, STAGE1, JobRow, JobState, Phase2, Phase2State, Pipeline
 from store.memories.selection import Stage1Limits, select_candidates
 from store.models import display_title
-from store.ownership import parse_worker_id
+from store.ownership import parse_worker_id, this_process
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
     from store.memories.models import MemoryJob
+    from store.memories.pipeline import MemoryPipeline
     from store.ownership import Owner
 
 _THREADS: Final = (
     "SELECT j.job_key, t.cwd, c.name, t.title, t.first_user_message, t.preview"
     f" FROM jobs j JOIN state.threads t ON j.kind = '{STAGE1}' AND t.id = j.job_key"
     " LEFT JOIN state.codex_threads c ON c.thread_id = t.id"
+)
+
+
+async def read_pipelines(
+    pipeline: MemoryPipeline, *, limits: Stage1Limits | None = None
+) -> tuple[Pipeline, ...]:
+    """Ours first, then one for each of Codex's databases that has a pipeline. Raises DatabaseError of ours."""
+    # Headless callers that only ask for ours do without its imports.
+    from store.memories.codex_pipeline import read_codex_pipelines
+
+    now_s = pipeline.now_s()
+    ours = await pipeline.database.read(
+        lambda c: read_pipeline(c, pipeline.root, now_s=now_s, me=this_process(), limits=limits)
+    )
+    codexs = await asyncio.to_thread(
+        read_codex_pipelines, pipeline.home, now_s=now_s, titles=partial(thread_titles, pipeline.state)
+    )
+    return (ours, *codexs)
+
+
+def thread_titles(state: Path, thread_ids: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
+    """What the screens call threads, and their cwd, by id; threads that are not there are left out."""
+    with closing(connect_reader(state)) as connection:
+        rows = snapshot(connection, lambda c: c.execute(_TITLES, (json.dumps(thread_ids),)).fetchall())
+    return {thread_id: (display_title(*words), cwd) for thread_id, cwd, *words in rows}
+
+
+_TITLES: Final = (
+    "SELECT t.id, t.cwd, c.name, t.title, t.first_user_message, t.preview FROM threads t"
+    " LEFT JOIN codex_threads c ON c.thread_id = t.id WHERE t.id IN (SELECT value FROM json_each(?))"
 )
 
 
