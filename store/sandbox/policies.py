@@ -305,17 +305,18 @@ def _managed_label(profile: ManagedProfile) -> PolicyLabel:
             return "read-only"
         if not any(isinstance(path, SpecialPath) and path.value.kind == "root" for path in written):
             return "workspace-write"
-    return "danger-full-access" if _is_on(profile.network) else "external-sandbox"
+    return "danger-full-access" if is_on(profile.network) else "external-sandbox"
 
 
-def _is_on(network: bool | Network | ProfileNetwork) -> bool:
+def is_on(network: bool | Network | ProfileNetwork) -> bool:
+    """Whether the network may be used, in any of the forms."""
     if isinstance(network, ProfileNetwork):
         return network.enabled
     return network is True or network == "enabled"
 
 
 def _network(network: bool | Network | ProfileNetwork) -> str:
-    return f"network: {'on' if _is_on(network) else 'off'}"
+    return f"network: {'on' if is_on(network) else 'off'}"
 
 
 def _readable(access: FullAccess | Restricted) -> str:

@@ -1,0 +1,46 @@
+"""What a program may do on this machine: the policies that Codex writes down, and keeping ours to them."""
+
+from store.sandbox.enforcement import can_enforce, sandboxed
+from store.sandbox.policies import (
+    AnyPolicy,
+    DangerFullAccess,
+    DisabledProfile,
+    ExternalProfile,
+    ExternalSandbox,
+    FullAccess,
+    ManagedProfile,
+    PolicyLabel,
+    ReadOnly,
+    ReadOnlyAccess,
+    Restricted,
+    SandboxPolicy,
+    UnknownPolicy,
+    WorkspaceWrite,
+    describe,
+    parse_policy,
+    short_label,
+    to_json,
+)
+
+__all__ = [
+    "AnyPolicy",
+    "DangerFullAccess",
+    "DisabledProfile",
+    "ExternalProfile",
+    "ExternalSandbox",
+    "FullAccess",
+    "ManagedProfile",
+    "PolicyLabel",
+    "ReadOnly",
+    "ReadOnlyAccess",
+    "Restricted",
+    "SandboxPolicy",
+    "UnknownPolicy",
+    "WorkspaceWrite",
+    "can_enforce",
+    "describe",
+    "parse_policy",
+    "sandboxed",
+    "short_label",
+    "to_json",
+]
