@@ -6,8 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -17,7 +16,7 @@ from store.memories import leash
 from store.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 TIME_LIMIT_SECONDS: Final = 20 * 60.0
 """How long one call of an engine may take, unless it is told otherwise."""
@@ -29,12 +28,15 @@ OUTPUT_BYTES: Final = 64 << 20
 """How much a program may print altogether before it is taken to be out of its mind."""
 
 _TOLD_AT_ONCE: Final = 8 << 10
-"""How many characters are told at once; a longer line is not told at all: a secret that is cut is not known."""
+"""How many characters are told at once; a longer line is not told: a secret cut in two is not known."""
 
 _TELL_SECONDS: Final = 0.1
 """How long what was printed waits for more, so that a flood is told a few times a second."""
 
 _REASON_CHARACTERS: Final = 500
+
+_PIPE_BYTES: Final = 64 << 10
+"""What a pipe holds, as a rule."""
 
 _STOP_SECONDS: Final = 10.0
 """How long the leash may take to end everything; only a process that the kernel cannot end takes longer."""
@@ -69,11 +71,8 @@ async def run(program: Program, prompt: str, say: Callable[[str], None], *, answ
     held, lifeline = os.pipe()
     running = _Running(program, say, answers=answers, lifeline=lifeline)
     arguments = [sys.executable, "-I", "-S", str(Path(leash.__file__)), str(held), *program.argv]
-    try:
-        # A file, for it can be opened again as /dev/stdin and need not be read to its end.
-        with tempfile.TemporaryFile() as stdin:
-            stdin.write(prompt.encode("utf-8", "replace"))
-            stdin.seek(0)
+    async with _pipe_of(prompt) as stdin:
+        try:
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: running,
                 *arguments,
@@ -83,23 +82,49 @@ async def run(program: Program, prompt: str, say: Callable[[str], None], *, answ
                 pass_fds=(held,),
                 start_new_session=True,
             )
-    except (OSError, ValueError) as error:
-        running.let_go()
-        raise EngineFailed(f"{program.name} cannot be started", why=str(error)) from error
-    except BaseException:
-        running.let_go()
-        raise
-    finally:
-        os.close(held)
-    try:
-        os.write(lifeline, b"\n")
-        async with asyncio.timeout(program.seconds):
-            await asyncio.shield(running.ended)
-    except TimeoutError:
-        running.stop(f"it did not end within {_duration(program.seconds)}")
-    finally:
-        await _end(running)
+        except BaseException as error:
+            running.let_go()
+            if isinstance(error, OSError | ValueError):
+                raise EngineFailed(f"{program.name} cannot be started", why=str(error)) from error
+            raise
+        finally:
+            os.close(held)
+        try:
+            os.write(lifeline, b"\n")
+            async with asyncio.timeout(program.seconds):
+                await asyncio.shield(running.ended)
+        except TimeoutError:
+            running.stop(f"it did not end within {_duration(program.seconds)}")
+        finally:
+            await _end(running)
     return running.answer()
+
+
+@asynccontextmanager
+async def _pipe_of(text: str) -> AsyncIterator[int]:
+    """The reading end of a pipe with this text; who stops reading early is not waited for."""
+    loop = asyncio.get_running_loop()
+    rest = memoryview(text.encode("utf-8", "replace"))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def write() -> None:
+        nonlocal rest
+        with suppress(BlockingIOError):
+            rest = rest[os.write(writing, rest[:_PIPE_BYTES]) :]
+        if not rest:
+            close()
+
+    def close() -> None:
+        if loop.remove_writer(writing):
+            os.close(writing)
+
+    loop.add_writer(writing, write)
+    try:
+        yield reading
+    finally:
+        close()
+        os.close(reading)
 
 
 def _duration(seconds: float) -> str:
