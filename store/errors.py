@@ -95,3 +95,11 @@ class RestoreRefused(StoreError):
 
 class MemoryDisabled(StoreError):
     """Codex, or the thread itself, says that no memory is to be made of it."""
+
+
+class ConfigError(StoreError):
+    """Rollodex's own configuration cannot be used."""
+
+
+class UnknownRun(StoreError):
+    """No run of the memory pipeline has this number."""

@@ -10,10 +10,12 @@ import click
 
 from store.errors import BadCursor, StoreError
 from tui.emitting import OutputClosed, OutputFailed, drop_output, emit
+from tui.memory_cli import memories
 from tui.where import FOLDER, where_options
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from pathlib import Path
 
     from tui.options import Options
 
@@ -149,6 +151,27 @@ def logs(options: Options, **values: Any) -> None:
     from tui.log_commands import print_logs
 
     print_logs(options, values, emit)
+
+
+@rollodex.command()
+@click.argument("name", required=False)
+@click.option("--out", type=FOLDER, help="Write each to a file of its own in this folder.")
+def schema(*, name: str | None, out: Path | None) -> None:
+    """Print the JSON Schemas of the public models, or that of one."""
+    from tui import json_output, schema_output
+
+    found = schema_output.schemas()
+    if name is not None and name not in found:
+        raise click.BadParameter(f"one of {', '.join(found)} is meant", param_hint="NAME")
+    if out is not None:
+        emit(f"{written}\n" for written in schema_output.write_schemas(out))
+    elif name is not None:
+        emit([schema_output.as_file(found[name])])
+    else:
+        emit([json_output.dumps({"schema_version": json_output.SCHEMA_VERSION, "schemas": found}), "\n"])
+
+
+rollodex.add_command(memories)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from store.cursors import Cursor
@@ -16,7 +17,6 @@ from tui import json_output, text_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from store.models import BackfillProgress, Notice, Thread
     from store.opening import Store
@@ -28,7 +28,7 @@ def thread_query(values: Mapping[str, Any]) -> ThreadQuery:
     folder: Path | None = values["cwd"]
     query = ThreadQuery(
         archived=values["archived"],
-        cwd=None if folder is None else _written_out(folder),
+        cwd=None if folder is None else str(written_out(folder)),
         sources=tuple(values["sources"]),
         providers=tuple(values["providers"]),
         text=values["search"] or None,
@@ -39,10 +39,10 @@ def thread_query(values: Mapping[str, Any]) -> ThreadQuery:
     return query
 
 
-def _written_out(folder: Path) -> str:
+def written_out(folder: Path) -> Path:
     """The folder as Codex would have written it: from the root, without `.` and `..`. Raises HomeError."""
     try:
-        return os.path.normpath(folder.absolute())
+        return Path(os.path.normpath(folder.expanduser().absolute()))
     except FileNotFoundError:
         raise HomeError(
             f"The folder {folder} cannot be told",

@@ -19,6 +19,7 @@ from store.ownership import is_known_dead, parse_worker_id, worker_id
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection
 
     from store.memories.models import ClaimOutcome
     from store.memories.selection import Stage1Limits
@@ -45,15 +46,35 @@ class Claim:
 
 
 def claim_stage1_jobs_for_startup(
-    connection: sqlite3.Connection, me: Owner, *, now_s: int, limits: Stage1Limits
+    connection: sqlite3.Connection,
+    me: Owner,
+    *,
+    now_s: int,
+    limits: Stage1Limits,
+    tried: Collection[str] = (),
 ) -> list[Claim]:
-    """Claim the threads that phase 1 is to read, newest first; the name is Codex's, nothing runs at start."""
+    """Claim the threads that phase 1 is to read, newest first; the name is Codex's, nothing runs at start.
+
+    `tried` are those that this run has had, whatever came of them.
+    """
     running = sum(1 for job in _running(connection, STAGE1) if lease_is_live(job, me, now_s=now_s))
     free = min(limits.max_claimed, limits.max_running - running)
-    found = select_candidates(connection, now_s=now_s, limits=limits, live=_live_keys(connection, me, now_s))
+    not_now = [*_live_keys(connection, me, now_s), *tried]
+    found = select_candidates(connection, now_s=now_s, limits=limits, live=not_now)
     return [
         _claim(connection, _job(connection, STAGE1, thread_id), STAGE1, thread_id, me, watermark, now_s)
         for thread_id, watermark in found[: max(0, free)]
+    ]
+
+
+def waiting_threads(
+    connection: sqlite3.Connection, me: Owner, *, now_s: int, limits: Stage1Limits
+) -> list[str]:
+    """The threads that phase 1 would read now, however many run already, newest first."""
+    live = _live_keys(connection, me, now_s)
+    return [
+        thread_id
+        for thread_id, _ in select_candidates(connection, now_s=now_s, limits=limits, live=live)
     ]
 
 
@@ -208,16 +229,20 @@ def owns_global_phase2_job(connection: sqlite3.Connection, token: str) -> bool:
 
 
 def mark_global_phase2_job_succeeded(
-    connection: sqlite3.Connection, token: str, watermark: int, *, now_s: int
+    connection: sqlite3.Connection, token: str, watermark: int, *, now_s: int, even_failed: bool = False
 ) -> bool:
-    """All inputs up to the watermark are consolidated; False when the job is not ours any more."""
+    """All inputs up to the watermark are consolidated; False when the job is not ours any more.
+
+    `even_failed`: what failed was the publishing, which has been finished since.
+    """
     return _changed(
         connection,
         "UPDATE jobs SET status = 'done', finished_at = ?, lease_until = NULL, retry_at = NULL,"
         " last_error = NULL, retry_remaining = ?,"
         " last_success_watermark = max(COALESCE(last_success_watermark, 0), ?)"
-        " WHERE kind = ? AND job_key = ? AND status = 'running' AND ownership_token = ?",
-        (now_s, RETRIES, watermark, PHASE2, GLOBAL, token),
+        " WHERE kind = ? AND job_key = ? AND (status = 'running' OR status = 'error' AND ?)"
+        " AND ownership_token = ?",
+        (now_s, RETRIES, watermark, PHASE2, GLOBAL, even_failed, token),
     )
 
 

@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from store.connection import connect_reader, snapshot
-from store.memories.jobs import all_jobs, is_dirty, lease_is_live
+from store.memories.jobs import all_jobs, is_dirty, lease_is_live, waiting_threads
 from store.memories.models import PHASE2, STAGE1, JobRow, JobState, Phase2, Phase2State, Pipeline
-from store.memories.selection import Stage1Limits, select_candidates
+from store.memories.selection import Stage1Limits
 from store.models import display_title
 from store.ownership import parse_worker_id, this_process
 
@@ -34,7 +34,7 @@ _THREADS: Final = (
 async def read_pipelines(
     pipeline: MemoryPipeline, *, limits: Stage1Limits | None = None
 ) -> tuple[Pipeline, ...]:
-    """Ours first, then one for each of Codex's databases that has a pipeline. Raises DatabaseError of ours."""
+    """Ours first, then one for each of Codex's databases that has a pipeline. Raises DatabaseError."""
     # Headless callers that only ask for ours do without its imports.
     from store.memories.codex_pipeline import read_codex_pipelines
 
@@ -79,8 +79,7 @@ def read_pipeline(
         for job in jobs
         if job.kind != STAGE1 or job.job_key in threads
     ]
-    live = [row.job.job_key for row in rows if row.job.kind == STAGE1 and row.state == "running"]
-    waiting = select_candidates(connection, now_s=now_s, limits=limits or Stage1Limits(), live=live)
+    waiting = waiting_threads(connection, me, now_s=now_s, limits=limits or Stage1Limits())
     (outputs,) = connection.execute(
         "SELECT COUNT(*) FROM thread_memory m JOIN state.threads t ON t.id = m.thread_id"
     ).fetchone()
