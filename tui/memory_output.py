@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from store.memories.models import MemoryJob
-from tui.text_output import notice_line
-from widgets.formatting import visible, visible_line, whole
+from tui.text_output import ID_WIDTH, notice_line
+from widgets.formatting import fit, visible, visible_line, whole
 from widgets.memory_words import (
     at_time,
     count_jobs,
-    job_name,
     job_reason,
     job_state_words,
     phase2_reason,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         ConsolidationResult,
         ExtractionResult,
         FileChange,
+        JobRow,
         MemoryRun,
         Phase2,
         Pipeline,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ThreadMemory,
     )
 
+_TITLE_WIDTH = 36
 _JOB_COLUMNS = tuple(MemoryJob.model_fields)
 
 
@@ -147,7 +148,13 @@ def _pipeline_lines(pipeline: Pipeline, name: str, now_s: int) -> Iterator[str]:
         yield f"  · {visible_line(wait)}"
     for row in pipeline.jobs:
         if row.state != "done" and row.job.kind != "memory_consolidate_global":
-            yield f"  {row.job.job_key[:13]}  {job_name(row)[:60]}  {job_reason(row, now_s)}"
+            yield f"  {_thread(row)}  {job_reason(row, now_s)}"
+
+
+def _thread(row: JobRow) -> str:
+    if row.thread_title is None:
+        return visible_line(row.job.job_key)
+    return f"{visible_line(row.job.job_key)[:ID_WIDTH]}  {fit(visible_line(row.thread_title), _TITLE_WIDTH)}"
 
 
 def progress_line(progress: RunProgress) -> str:

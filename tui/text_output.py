@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         TranscriptItem,
     )
 
-_ID_WIDTH = 13
+ID_WIDTH = 13
 """As much of an id as tells threads of one second apart."""
 
 _PROJECT_WIDTH = 16
@@ -48,12 +48,12 @@ def terminal_width() -> int:
 
 def thread_lines(page: ThreadsPage, now_ms: int, width: int) -> Iterator[str]:
     """The listing, a thread a line, and below it what was left out and how to see it."""
-    title_width = max(20, width - _ID_WIDTH - AGE_WIDTH - _PROJECT_WIDTH - 6 - 2 * 5)
+    title_width = max(20, width - ID_WIDTH - AGE_WIDTH - _PROJECT_WIDTH - 6 - 2 * 5)
     for thread in page.items:
         mark = "a" if thread.archived else "!" if thread.bad_lines else " "
         yield "  ".join(
             (
-                thread.id[:_ID_WIDTH],
+                thread.id[:ID_WIDTH],
                 mark,
                 fit(age(thread.updated_at, now_ms), AGE_WIDTH, right=True),
                 fit(visible_line(thread.display_title), title_width),
