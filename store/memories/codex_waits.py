@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from store.memories.codex_rules import HOUR
 from store.memories.models import STAGE1
@@ -11,7 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from store.memories.codex_rules import Rules, Settings
-    from store.memories.models import JobRow, JobState, Phase2
+    from store.memories.models import JobRow, JobState, MemoryJob, Phase2
+
+_FAILURES: Final = {
+    "failed_claim": "it could not take the job",
+    "failed_sandbox_policy": "it could not make a sandbox for the agent",
+    "failed_load_stage1_outputs": "it could not read what was extracted",
+    "failed_sync_artifacts": "it could not write the agent's inputs",
+    "failed_rebuild_raw_memories": "it could not write the agent's inputs",
+    "failed_sync_workspace_inputs": "it could not write the agent's inputs",
+    "failed_prepare_workspace": "it could not make its folder ready",
+    "failed_workspace_status": "it could not compare its folder with its last commit",
+    "failed_workspace_diff_file": "it could not compare its folder with its last commit",
+    "failed_workspace_commit": "it could not commit what the agent wrote",
+    "failed_spawn_agent": "it could not start the agent",
+    "failed_subscribe_status": "it lost sight of the agent",
+    "failed_agent": "the agent did not end well",
+    "failed_confirm_ownership": "another session had taken the job over",
+    "failed_invalid_artifacts": "the agent left no valid memory_summary.md",
+}
+"""What `last_error` of a consolidation says, by Codex's words for it."""
+
+
+def why_failed(job: MemoryJob) -> str:
+    """Codex's own reason, and what that means where it is a bare name."""
+    reason = job.last_error or "Codex gives no reason"
+    return f"{reason}: {_FAILURES[reason]}" if reason in _FAILURES else reason
 
 
 def waits(
@@ -108,12 +133,14 @@ def _consolidation(rules: Rules, phase2: Phase2) -> Iterator[str]:
                 "Consolidation says running with a lease that has run out:"
                 " taken over when a session next starts"
             )
-        case "error" if job is not None and job.retry_remaining <= 0 and rules.by_watermark:
-            yield "Consolidation failed for the last time: tried again only after the next extraction"
-        case "error" if job is not None and job.retry_at is not None:
-            yield "Consolidation failed: tried again by the first session after the next try's time"
-        case "error":
-            yield "Consolidation failed: tried again when a session next starts"
+        case "error" if job is not None:
+            if job.retry_remaining <= 0 and rules.by_watermark:
+                again = "for the last time, until the next extraction"
+            elif job.retry_at is not None:
+                again = "and is tried again by the first session after the next try's time"
+            else:
+                again = "and is tried again when a session next starts"
+            yield f"Consolidation failed ({why_failed(job)}) {again}"
         case "cooling down":
             hours = _count((rules.cooldown_s or 0) // HOUR, "hour")
             yield f"Consolidation rests for {hours} after each success, whatever was extracted meanwhile"

@@ -191,6 +191,27 @@ class ConsolidationResult(Frozen):
     """Paths of the files of the root that are others now."""
 
 
+class CodexRun(Frozen):
+    """What Codex's own pipeline came to when it was asked to run."""
+
+    outcome: Literal["succeeded", "failed", "skipped"]
+    """`skipped`: it took nothing, for the reason given."""
+    reason: str = ""
+    arguments: tuple[str, ...] = ()
+    """What `codex` was started with."""
+    version: str | None = None
+    """Of the Codex that ran."""
+    thread_id: str | None = None
+    """The thread that was made for it; None where none was left behind."""
+    succeeded: int = 0
+    """Extractions, as is `failed`."""
+    failed: int = 0
+    failures: tuple[tuple[str, str], ...] = ()
+    """Thread id and reason."""
+    consolidation: str | None = None
+    """The status of its job when that was taken in this run; None when it was not."""
+
+
 class RunProgress(Frozen):
     """How far a run of either phase is; told as it goes."""
 
