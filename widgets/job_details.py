@@ -74,7 +74,8 @@ class JobDetails(LinesView):
         tones, job = self.tones, row.job
         yield from worded(job_name(row), width, tones.bright)
         glyph, style = marked(job_mark(row.state), tones, self._glyphs)
-        for line in worded(job_reason(row, self._now, zone=self._zone, longest=60), width - 2, tones.text):
+        # The error itself stands below.
+        for line in worded(job_reason(row, self._now, zone=self._zone, longest=0), width - 2, tones.text):
             yield [Segment(f"{glyph} ", style), *line]
             glyph = " "
         yield []
@@ -97,10 +98,10 @@ class JobDetails(LinesView):
                 "folder",
                 shorten_path(row.cwd, max(20, width - LABEL_WIDTH), self._user_home) if row.cwd else "",
             )
-        yield "job", f"{job.kind}{dot}{job.status}"
+        yield "job", f"{'extraction' if job.kind == STAGE1 else 'consolidation'}{dot}{visible_line(job.kind)}"
         where = "" if row.pid is None else f"pid {row.pid}"
         yield "run by", dot.join(part for part in (where, visible_line(row.host or "")) if part)
-        yield "worker", job.worker_id or ""
+        yield "worker", (job.worker_id or "") if row.pid is None else ""
         yield "started", self._time(job.started_at)
         length = took(job.started_at, job.finished_at)
         yield "finished", self._time(job.finished_at) + (f"{dot}took {length}" if length else "")
@@ -108,8 +109,9 @@ class JobDetails(LinesView):
         if row.state in ("waits", "retriable", "gave up"):
             yield "next try", next_try(job, self._now, self._zone).removeprefix("next try ")
         yield "retries left", whole(job.retry_remaining)
-        yield "input", self._watermark(job.input_watermark)
-        yield "last success", self._watermark(job.last_success_watermark)
+        what = "the thread" if job.kind == STAGE1 else "memories"
+        yield "input", self._watermark(what, job.input_watermark)
+        yield "last success", self._watermark(what, job.last_success_watermark)
 
     def _date(self, at: int) -> str:
         return f"{moment(at * 1000, self._zone):%Y-%m-%d %H:%M:%S}"
@@ -126,6 +128,6 @@ class JobDetails(LinesView):
         left = f"{span(at - self._now)} left" if at > self._now else "over"
         return f"{self._date(at)} {self._glyphs.dot} {left}"
 
-    def _watermark(self, at: int | None) -> str:
-        """A watermark is the time of the newest thing that was read; nobody has read anything at 0."""
-        return f"what had come by {self._date(at)}" if at else ""
+    def _watermark(self, what: str, at: int | None) -> str:
+        """A watermark is the time of the newest thing that was read; 0 is nothing."""
+        return f"{what} as of {self._date(at)}" if at else ""

@@ -127,12 +127,12 @@ class MemoryDiff(LinesView):
         what = "new" if change.before is None else "removed" if change.after is None else "changed"
         shown = _body(change.diff)
         found = diff_size(change.diff)
-        numbers = f"+{whole(found.added)} -{whole(found.removed)}" if shown else ""
         path = cut(visible_line(change.path), max(8, width - 20), glyphs.ellipsis)
         yield [
             Segment(path, tones.bright),
             Segment(f"  {what}  ", tones.muted),
-            Segment(numbers, tones.muted),
+            Segment(f"+{whole(found.added)} " if found.added else "", tones.added),
+            Segment(f"-{whole(found.removed)}" if found.removed else "", tones.removed),
         ]
         if not shown:
             sizes = [size(len(text.encode())) for text in (change.before, change.after) if text is not None]

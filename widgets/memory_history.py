@@ -82,15 +82,15 @@ class RunList(WordedList[RunEntry]):
             text = self.cursor_style + Style(bold=True)
             state = muted = bad = self.cursor_style
         engine = ENGINE_WIDTH if width >= 84 else 0
-        took_width = 9 if width >= 100 else 0
+        took_width = 6 if width >= 100 else 0
         cells = [
             (glyph, 1, False, state),
             (str(run.id), NUMBER_WIDTH, True, muted),
             (at_time(run.started_at, self._now, self._zone), WHEN_WIDTH, False, muted),
             (run_words(run), WHAT_WIDTH, False, text),
             (visible_line(run.engine or ""), engine, False, muted),
-            (took(run.started_at, run.finished_at), took_width, True, muted),
-            (f"{count(run.inputs)} in" if run.inputs else "", 7, True, muted),
+            (took(run.started_at, run.finished_at, short=True), took_width, True, muted),
+            (f"{count(run.inputs)} read" if run.inputs else "", 9, True, muted),
         ]
         line: list[Segment] = []
         for words, cells_wide, right, style in cells:

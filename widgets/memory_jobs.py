@@ -34,7 +34,7 @@ GROUPS: Final[dict[JobGroup, frozenset[JobState] | None]] = {
 }
 
 STATE_WIDTH: Final = 11
-LEFT_WIDTH: Final = 4
+LEFT_WIDTH: Final = 5
 TOOK_WIDTH: Final = 6
 LEASE_WIDTH: Final = 6
 NEXT_WIDTH: Final = 14
@@ -114,7 +114,7 @@ class JobsHeading(Widget):
             (fit("state", STATE_WIDTH), STATE_WIDTH),
             (fit("thread", columns.thread), columns.thread),
             (fit("project", columns.project), columns.project),
-            (fit("left", columns.left, right=True), columns.left),
+            (fit("tries", columns.left, right=True), columns.left),
             (fit("begun", columns.started, right=True), columns.started),
             (fit("took", columns.took, right=True), columns.took),
             (fit(when, columns.lease, right=True), columns.lease),

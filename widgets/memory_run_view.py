@@ -14,11 +14,11 @@ from textual.strip import Strip
 
 from store.errors import StoreError
 from store.memories.models import ExtractionResult
-from widgets.code_lines import Line, wrapped
-from widgets.formatting import cut, duration, visible, visible_line, whole
+from widgets.code_lines import Line, worded
+from widgets.formatting import cut, visible, visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.memory_rendering import marked
-from widgets.memory_words import result_words
+from widgets.memory_words import result_words, took
 from widgets.strip_view import LinesView, StripView
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ Tone = Literal["text", "muted", "good", "bad", "warn", "bright"]
 
 
 class RunHead(LinesView, can_focus=False):
-    """What runs, how far it is, and what it does now: three lines."""
+    """What runs, how far it is, and what it does now: three lines, and a blank one."""
 
     DEFAULT_CSS = """
-    RunHead { height: 3; overflow-y: hidden; }
+    RunHead { height: 4; overflow-y: hidden; }
     """
 
     def __init__(self, glyphs: Glyphs) -> None:
@@ -87,6 +87,10 @@ class RunHead(LinesView, can_focus=False):
 class EngineOutput(StripView):
     """Lines as they come, the newest at the end; who scrolls up stays where he reads."""
 
+    DEFAULT_CSS = """
+    EngineOutput { scrollbar-gutter: stable; }
+    """
+
     def __init__(self, *, kept: int = LINES_KEPT, glyphs: Glyphs = UNICODE) -> None:
         super().__init__()
         self._glyphs = glyphs
@@ -97,10 +101,6 @@ class EngineOutput(StripView):
         self._heights: deque[int] = deque()
         self._taken = 0
         self._built_for = 0
-
-    def on_mount(self) -> None:
-        """Draw what comes a few times a second, however much it is."""
-        self.set_interval(DRAWN_EVERY, self.draw_what_came)
 
     @property
     def lines(self) -> list[str]:
@@ -150,7 +150,7 @@ class EngineOutput(StripView):
     def _wrap(self, line: tuple[str, Tone], width: int) -> None:
         text, tone = line
         strips = [
-            Strip([Segment(" "), *row]) for row in wrapped(text, max(8, width - 2), getattr(self.tones, tone))
+            Strip([Segment(" "), *row]) for row in worded(text, max(8, width - 2), getattr(self.tones, tone))
         ]
         self._strips.extend(strips)
         self._heights.append(len(strips))
@@ -177,8 +177,8 @@ class EngineOutput(StripView):
         """Wrap anew when the width is another; stay at the end, or about where it was."""
         if self.scrollable_content_region.width != self._built_for:
             self._wrap_again()
-        else:
-            self.refresh()
+        # What came while the pane was not on the screen.
+        self.draw_what_came()
 
     def styles_changed(self) -> None:
         """Draw in the new theme."""
@@ -217,12 +217,19 @@ class MemoryRunView(Vertical):
         self._titles: Mapping[str, str] = {}
         self._began = 0
         self._running = False
+        self._phase: str | None = None
         self._speaker: str | None = None
+        self._came = False
+        self._time = 0
 
     def compose(self) -> ComposeResult:
         """Make the head and the output."""
         yield RunHead(self._glyphs)
         yield EngineOutput(kept=self._kept, glyphs=self._glyphs)
+
+    def on_mount(self) -> None:
+        """Draw what comes a few times a second, however much it is."""
+        self.set_interval(DRAWN_EVERY, self.draw_what_came)
 
     @property
     def running(self) -> bool:
@@ -232,6 +239,7 @@ class MemoryRunView(Vertical):
     def begin(self, words: str, now_s: int, titles: Mapping[str, str] | None = None) -> None:
         """Begin a run at `now_s`: what it does in words, and what its threads are called, by id."""
         self._titles, self._began, self._running, self._speaker = titles or {}, now_s, True, None
+        self._phase = None
         head = self.head
         head.mark, head.words, head.step = "working", visible_line(words), "starting"
         head.done = head.total = 0
@@ -239,20 +247,26 @@ class MemoryRunView(Vertical):
         self.go_on(now_s)
 
     def add(self, progress: RunProgress, now_s: int) -> None:
-        """Take in how far the run is, and what the engine has said: whole lines."""
-        head = self.head
-        title = self._title(progress.thread_id)
-        head.done, head.total = progress.done, progress.total
-        head.step = f" {self._glyphs.dot} ".join(
-            part for part in (visible_line(progress.step), title) if part
-        )
+        """Take in how far the run is, and what the engine has said: whole lines. Drawn soon."""
+        head, output, title = self.head, self.output, self._title(progress.thread_id)
+        self._phase, head.done, head.total = progress.phase, progress.done, progress.total
+        if head.mark != "warning":
+            step = (visible_line(progress.step), title)
+            head.step = f" {self._glyphs.dot} ".join(part for part in step if part)
         if progress.output:
-            if progress.thread_id != self._speaker:
-                self._speaker = progress.thread_id
-                if title:
-                    self.output.say(title, "bright")
-            self.output.say(progress.output)
-        self.go_on(now_s)
+            if progress.thread_id != self._speaker and title:
+                output.say(title, "bright")
+            self._speaker = progress.thread_id
+            output.say(progress.output)
+        self._time = now_s
+        self._came = True
+
+    def draw_what_came(self) -> None:
+        """Draw what was added since the last time."""
+        if self._came:
+            self._came = False
+            self.go_on(self._time)
+        self.output.draw_what_came()
 
     def stopping(self) -> None:
         """Say that the run was asked to stop."""
@@ -260,37 +274,41 @@ class MemoryRunView(Vertical):
         self.head.rebuild()
 
     def finish(self, result: ExtractionResult | ConsolidationResult | StoreError | None, now_s: int) -> None:
-        """Say how the run ended; None is stopped by the person."""
-        head, failed = self.head, False
+        """Say how the run ended; None: the person stopped it."""
+        head, step = self.head, ""
+        mark: Mark = "fine"
         if isinstance(result, StoreError):
-            failed = True
-            words, step = (
-                visible_line(result.what),
-                ". ".join(visible_line(text).rstrip(".") for text in (result.why, result.next_step) if text),
-            )
+            mark, words = "failed", result.what
+            step = " ".join(f"{text.rstrip('.')}." for text in (result.why, result.next_step) if text)
         elif result is None:
-            words, step = "Stopped", "nothing of it was published"
+            mark, words = "warning", "stopped"
+            extracted = self._phase == "extraction"
+            step = "What was extracted before is kept." if extracted else "Nothing was published."
         else:
-            failed = result.outcome == "failed"
-            words, step = result_words(result), ""
+            words = result_words(result)
+            if result.outcome not in ("succeeded", "failed"):
+                mark = "silent"
+            elif result.outcome == "failed":
+                mark = "failed"
+            elif isinstance(result, ExtractionResult) and result.failures:
+                mark = "warning"
         if isinstance(result, ExtractionResult):
             for thread_id, reason in result.failures:
-                self.output.say(
-                    f"{self._glyphs.failed} {self._title(thread_id)}: {visible_line(reason)}", "bad"
-                )
-        warned = isinstance(result, ExtractionResult) and bool(result.failures)
-        head.mark = "failed" if failed else "warning" if warned or result is None else "fine"
-        if result is not None and not failed and head.total:
-            head.done = head.total
-        head.words, head.step = words, step
-        self.go_on(now_s)
-        self._running = False
+                line = f"{self._title(thread_id)}: {visible_line(reason)}"
+                self.output.say(f"{self._glyphs.failed} {line}", "bad")
+        words = visible_line(words)
+        head.mark, head.words, head.step = mark, words[:1].upper() + words[1:], visible_line(step)
         self.output.draw_what_came()
+        self.go_on(now_s)
+        self._running = self._came = False
 
     def go_on(self, now_s: int) -> None:
         """Let the time go on."""
         if self._running:
-            self.head.right = duration(max(0, now_s - self._began) * 1000).replace(".0 s", " s")
+            parts = [took(self._began, max(self._began, now_s))]
+            if self.output.left_out:
+                parts.insert(0, f"{whole(self.output.left_out)} earlier lines are gone")
+            self.head.right = f" {self._glyphs.dot} ".join(parts)
         self.head.rebuild()
 
     def _title(self, thread_id: str | None) -> str:

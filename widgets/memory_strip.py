@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 from rich.segment import Segment
 
+from store.memories.models import STAGE1
 from widgets.code_lines import Line, worded
 from widgets.formatting import cut, fit, shorten_path, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
@@ -14,7 +15,6 @@ from widgets.memory_rendering import marked
 from widgets.memory_words import (
     ago,
     count_jobs,
-    extraction_parts,
     job_mark,
     job_name,
     job_reason,
@@ -177,24 +177,23 @@ class MemoryStrip(LinesView):
         done = pipeline.phase2.last_success_at
         last = "" if done is None else f"{dot}last done {ago(done, self._now)}"
         yield from self._row("consolidation", mark, style, words + last, width)
-        counts = count_jobs(pipeline.jobs)
-        label = "extraction"
-        said = extraction_parts(pipeline, self._now, zone=self._zone)
-        if counts:
-            states: dict[str, int] = {}
-            for state, number in counts.items():
-                states[job_state_words(state)] = states.get(job_state_words(state), 0) + number
-            worst = next((state for state in counts if state not in _NOT_NAMED), next(iter(counts)))
-            mark, style = marked(job_mark(worst), tones, glyphs)
-            words = dot.join(f"{whole(number)} {state}" for state, number in states.items())
-            yield from self._row(label, mark, style, words, width)
-            label = ""
-        elif not said:
-            yield from self._row(label, " ", tones.muted, "no job yet", width)
+        yield from self._extractions(pipeline, width)
         for wait in pipeline.waits:
             yield from self._row("", " ", tones.muted, visible_line(wait), width)
-        named = [row for row in pipeline.jobs if row.job.kind != "" and row.state not in _NOT_NAMED]
-        yield from self._named([row for row in named if row.job.job_key != "global"], width)
+        yield from self._named(pipeline.jobs, width)
+
+    def _extractions(self, pipeline: Pipeline, width: int) -> Iterator[Line]:
+        counts = count_jobs(pipeline.jobs)
+        states: dict[str, int] = {}
+        for state, number in counts.items():
+            word = job_state_words(state)
+            states[word] = states.get(word, 0) + number
+        if not states:
+            yield from self._row("extraction", " ", self.tones.muted, "no job yet", width)
+            return
+        mark, style = marked(job_mark(next(iter(counts))), self.tones, self._glyphs)
+        words = f" {self._glyphs.dot} ".join(f"{whole(number)} {word}" for word, number in states.items())
+        yield from self._row("extraction", mark, style, words, width)
 
     def _row(self, label: str, glyph: str, style: Style, words: str, width: int) -> Iterator[Line]:
         tones = self.tones
@@ -204,6 +203,7 @@ class MemoryStrip(LinesView):
 
     def _named(self, rows: Sequence[JobRow], width: int) -> Iterator[Line]:
         tones, glyphs = self.tones, self._glyphs
+        rows = [row for row in rows if row.job.kind == STAGE1 and row.state not in _NOT_NAMED]
         title = min(40, max(12, (width - LABEL_WIDTH) // 3))
         for row in rows[:JOBS_NAMED]:
             mark, style = marked(job_mark(row.state), tones, glyphs)

@@ -39,6 +39,25 @@ LONGEST_REASON: Final = 2_000
 
 NO_REASON: Final = "no reason was recorded"
 
+# What Codex 0.101 to 0.169 writes as `last_error` of its consolidation.
+_CODEX_REASONS: Final = {
+    "failed_claim": "the job could not be claimed",
+    "failed_sandbox_policy": "the sandbox could not be set up",
+    "failed_load_stage1_outputs": "the memories could not be read",
+    "failed_sync_artifacts": "the files could not be written",
+    "failed_rebuild_raw_memories": "raw_memories.md could not be written",
+    "failed_spawn_agent": "the agent could not be started",
+    "failed_subscribe_status": "the agent could not be followed",
+    "failed_agent": "the agent failed",
+    "failed_prepare_workspace": "the folder could not be prepared",
+    "failed_sync_workspace_inputs": "the inputs could not be written to the folder",
+    "failed_workspace_status": "the folder's git status could not be read",
+    "failed_workspace_diff_file": "the folder's diff could not be written",
+    "failed_confirm_ownership": "another process had taken the job over",
+    "failed_workspace_commit": "the folder's git baseline could not be committed",
+    "failed_invalid_artifacts": "what the agent wrote was not valid",
+}
+
 
 # Times
 
@@ -83,14 +102,15 @@ def took(started_at: int | None, finished_at: int | None, *, short: bool = False
 # Jobs
 
 _STATE_WORDS: Final[dict[JobState, str]] = {
-    "pending": "pending",
-    "running": "running",
-    "abandoned": "abandoned",
-    "done": "done",
     "waits": "failed",
     "retriable": "failed",
     "gave up": "gave up",
+    "abandoned": "abandoned",
+    "running": "running",
+    "pending": "pending",
+    "done": "done",
 }
+"""In the order in which they are counted: what went wrong first."""
 _STATE_MARKS: Final[dict[JobState, Mark]] = {
     "pending": "silent",
     "running": "working",
@@ -120,7 +140,7 @@ def job_name(row: JobRow) -> str:
 
 
 def job_reason(row: JobRow, now_s: int, *, zone: tzinfo | None = None, longest: int = LONGEST_REASON) -> str:
-    """Return in a sentence where a job stands, and why; of an error at most `longest` cells."""
+    """Return in a sentence where a job stands, and why; of an error at most `longest` cells, or none at 0."""
     job = row.job
     match row.state:
         case "pending":
@@ -145,8 +165,10 @@ def next_try(job: MemoryJob, now_s: int, zone: tzinfo | None = None) -> str:
 
 
 def last_error(job: MemoryJob) -> str:
-    """Return a job's error as one line."""
-    return visible_line(job.last_error or "").rstrip(".") or NO_REASON
+    """Return a job's error as one line; what Codex's reasons mean, in words."""
+    error = visible_line(job.last_error or "").rstrip(".") or NO_REASON
+    meaning = _CODEX_REASONS.get(error)
+    return error if meaning is None else f"{meaning} ({error})"
 
 
 def _running(job: MemoryJob, host: str | None, pid: int | None, now_s: int) -> str:
@@ -174,7 +196,8 @@ def _when(then_s: int, now_s: int, zone: tzinfo | None) -> str:
 
 
 def _failed(job: MemoryJob, now_s: int, zone: tzinfo | None, longest: int) -> str:
-    return f"failed: {cut(last_error(job), max(8, longest))}, {next_try(job, now_s, zone)}"
+    error = f": {cut(last_error(job), max(8, longest))}" if longest else ""
+    return f"failed{error}, {next_try(job, now_s, zone)}"
 
 
 # Phase 2
@@ -264,26 +287,21 @@ def count_jobs(jobs: Sequence[JobRow]) -> dict[JobState, int]:
 def extraction_parts(pipeline: Pipeline, now_s: int, *, zone: tzinfo | None = None) -> tuple[str, ...]:
     """Return what is to be said of extraction, most important first; nothing where all is done."""
     counts = count_jobs(pipeline.jobs)
-    parts = []
-    if failed := counts.get("waits", 0) + counts.get("retriable", 0):
-        retries = [
-            row.job.retry_at
-            for row in pipeline.jobs
-            if row.job.kind == STAGE1 and row.state == "waits" and row.job.retry_at is not None
-        ]
-        again = "can be tried now"
-        if "retriable" not in counts and retries:
-            again = f"next try {at_time(min(retries), now_s, zone)}"
-        parts.append(f"{_counted(failed, 'extraction')} failed, {again}")
-    if number := counts.get("gave up"):
-        parts.append(f"{_counted(number, 'extraction')} gave up")
-    if number := counts.get("abandoned"):
-        parts.append(f"{_counted(number, 'extraction')} abandoned")
-    if number := counts.get("running"):
-        parts.append(f"{_counted(number, 'extraction')} running")
-    if number := counts.get("pending"):
-        parts.append(f"{_counted(number, 'extraction')} pending")
-    return tuple(parts)
+    said = []
+    if failed := counts.pop("waits", 0) + counts.pop("retriable", 0):
+        said.append((failed, f"failed, {_first_retry(pipeline.jobs, now_s, zone)}"))
+    said += [(number, job_state_words(state)) for state, number in counts.items() if state != "done"]
+    # The first of them says what is counted.
+    return tuple(
+        f"{whole(number)} {words}" if at else f"{_counted(number, 'extraction')} {words}"
+        for at, (number, words) in enumerate(said)
+    )
+
+
+def _first_retry(jobs: Sequence[JobRow], now_s: int, zone: tzinfo | None) -> str:
+    failed = [row for row in jobs if row.job.kind == STAGE1 and row.state in ("waits", "retriable")]
+    first = min(failed, key=lambda row: 0 if row.state == "retriable" else row.job.retry_at or 0)
+    return next_try(first.job, now_s, zone)
 
 
 def pipeline_mark(pipeline: Pipeline) -> Mark:
@@ -322,20 +340,27 @@ def pipeline_line(
     ranked = sorted(pipelines, key=lambda each: (_rank(each), each.owner != "rollodex"))
     parts: list[str] = []
     for pipeline in ranked:
-        name = pipeline_name(pipeline, pipelines)
-        said = [visible_line(pipeline.notice.what)] if pipeline.notice is not None else []
-        said += extraction_parts(pipeline, now_s, zone=zone)
-        said += filter(None, [consolidation_part(pipeline, now_s, zone=zone, longest=longest)])
-        if not said and pipeline.outputs:
-            said = [_counted(pipeline.outputs, "memory")]
-        if said and pipeline.owner == "codex":
-            said[0] = f"{name}: {said[0]}"
+        said = _said(pipeline, now_s, zone, longest)
+        # Ours needs a name only where it might be taken for Codex's.
+        if said and (parts or pipeline.owner == "codex"):
+            said[0] = f"{pipeline_name(pipeline, pipelines)}: {said[0]}"
         parts += said
     waiting = next((each.waiting for each in pipelines if each.waiting is not None), None)
     right = f"{whole(waiting)} waiting" if waiting else ""
     if not parts:
         return PipelineLine("silent", ("no memories yet",), right)
     return PipelineLine(pipeline_mark(ranked[0]), tuple(parts), right)
+
+
+def _said(pipeline: Pipeline, now_s: int, zone: tzinfo | None, longest: int) -> list[str]:
+    if pipeline.notice is not None:
+        return [visible_line(pipeline.notice.what)]
+    extraction = extraction_parts(pipeline, now_s, zone=zone)
+    consolidation = consolidation_part(pipeline, now_s, zone=zone, longest=longest)
+    busy = phase2_mark(pipeline.phase2) in ("failed", "warning", "working")
+    order = [consolidation, *extraction] if busy else [*extraction[:1], consolidation, *extraction[1:]]
+    parts = [part for part in order if part]
+    return parts or ([_counted(pipeline.outputs, "memory")] if pipeline.outputs else [])
 
 
 def _rank(pipeline: Pipeline) -> int:

@@ -209,6 +209,7 @@ class ThreadDetails(LinesView):
             words = f" {self._glyphs.dot} ".join(facts)
             yield [Segment("Memory", tones.bright), Segment(cut(f"  {words}", width - 6), tones.muted)]
             yield from markdown_lines(memory.trace_summary, width, tones, base=tones.text)
+            yield []
             yield _RAW
             yield from self._folded(_RAW, _RAW, "", memory.memory_summary, width)
         recent = [each for each in details.recent_memories if each.thread_id != details.thread.id]

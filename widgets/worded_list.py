@@ -59,7 +59,8 @@ class WordedList(VirtualList[RowT]):
     def render_line(self, y: int) -> Strip:
         """Draw a row, or a line of the words where there is none."""
         if self.keys:
-            return super().render_line(y)
+            # Tones have no background of their own.
+            return super().render_line(y).apply_style(self.rich_style)
         words, width = self.words, self.size.width
         at = y - max(0, (self.size.height - len(words)) // 2)
         if not 0 <= at < len(words):
