@@ -111,7 +111,7 @@ def wrap(confinement: Confinement) -> list[str]:
             else _only(confinement.readable, confinement, writable)
         ),
         *(word for path in writable for word in ("--bind", str(path), str(path))),
-        *("--remount-ro", "/", "--chdir", str(follow(confinement.cwd).real)),
+        *("--remount-ro", "/", "--remount-ro", "/proc", "--chdir", str(follow(confinement.cwd).real)),
         *("--", str(confinement.program), *confinement.arguments),
     ]
 

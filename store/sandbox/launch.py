@@ -1,9 +1,9 @@
 """Run as a program: start bubblewrap, in this process's place, with a filter of system calls.
 
-Mounts and namespaces leave two ways out that the filter closes: a socket file may be connected to wherever
-it can be read (and a session bus or a container service behind it starts programs outside), and so may
-what the network namespace does not part, the host of a virtual machine for one.
-Inherited descriptors would be another; they are closed.
+The filter closes what mounts and namespaces leave open. A socket file can be connected to wherever it can be
+read, and the session bus or a container service behind it starts programs outside. Some addresses know no
+network namespace: those of a virtual machine's host, for one. And a user namespace of its own would give the
+program capabilities again. Inherited descriptors would lead outside as well; they are closed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ class _Machine:
     audit: int
     socket: int
     socketpair: int
-    absent: tuple[int, ...]
-    """io_uring_setup, whose rings make sockets past any filter, and add_key, request_key, keyctl."""
+    clone: int
+    unshare: int
+    keys: tuple[int, int, int]
+    """add_key, request_key, keyctl: keys that the person's other programs left with the kernel."""
 
 
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 41, 53, (425, 248, 249, 250)),
-    "aarch64": _Machine(0xC00000B7, 198, 199, (425, 217, 218, 219)),
-    "riscv64": _Machine(0xC00000F3, 198, 199, (425, 217, 218, 219)),
+    "x86_64": _Machine(0xC000003E, 41, 53, 56, 272, (248, 249, 250)),
+    "aarch64": _Machine(0xC00000B7, 198, 199, 220, 97, (217, 218, 219)),
+    "riscv64": _Machine(0xC00000F3, 198, 199, 220, 97, (217, 218, 219)),
 }
 MACHINE = _MACHINES.get(os.uname().machine) if hasattr(os, "uname") else None
 
@@ -38,6 +40,9 @@ _FAMILIES = (2, 10, 16)
 """AF_INET, AF_INET6, AF_NETLINK: what a network namespace keeps in."""
 _PAIRS = (1, 5)
 """SOCK_STREAM, SOCK_SEQPACKET: a pair of datagram sockets can be turned to any socket file."""
+_UNREADABLE = (425, 435)
+"""io_uring_setup and clone3, on any processor: what they are asked for stands where no filter can read it."""
+_NEW_USER = 0x10000000
 
 # seccomp_data of linux/seccomp.h: the offsets of the number, the processor and the first two arguments.
 _NUMBER, _AUDIT, _FIRST, _SECOND = 0, 4, 16, 24
@@ -55,6 +60,7 @@ def _filter(machine: _Machine) -> bytes:
     )
     families = b"".join(_when(family, allow) for family in _FAMILIES)
     pairs = b"".join(_when(kind, allow) for kind in _PAIRS)
+    namespaces = _step(_LOAD, _FIRST) + _step(_AND, _NEW_USER) + _when(0, allow) + denied
     return b"".join(
         (
             _step(_LOAD, _AUDIT),
@@ -62,9 +68,10 @@ def _filter(machine: _Machine) -> bytes:
             _step(_RETURN, _KILL),
             _step(_LOAD, _NUMBER),
             _when(_X32, missing, code=_AT_LEAST),
-            *(_when(number, missing) for number in machine.absent),
+            *(_when(number, missing) for number in (*_UNREADABLE, *machine.keys)),
             _when(machine.socket, _step(_LOAD, _FIRST) + families + denied),
             _when(machine.socketpair, _step(_LOAD, _SECOND) + _step(_AND, 0xF) + pairs + denied),
+            *(_when(number, namespaces) for number in (machine.clone, machine.unshare)),
             allow,
         )
     )
