@@ -49,6 +49,9 @@ CREATE TABLE memory_runs (
     reason TEXT,
     restores INTEGER,
     inputs INTEGER NOT NULL DEFAULT 0,
+    -- Of the consolidation's claim, and what it has consolidated once the files are written.
+    ownership_token TEXT,
+    watermark INTEGER,
     started_at INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;
