@@ -211,6 +211,7 @@ class _Run:
     def _hold(self, claimed: _Claimed) -> _Claimed:
         self._held[claimed.thread.id] = claimed.token
         self._tried.append(claimed.thread.id)
+        self._total = max(self._total, len(self._tried))
         return claimed
 
     async def _extract(self, claimed: _Claimed) -> None:
