@@ -57,11 +57,61 @@ def schema(era: Era) -> str:
     """
 
 
+MEMORY_TABLES = """
+    CREATE TABLE stage1_outputs (thread_id TEXT PRIMARY KEY, source_updated_at INTEGER NOT NULL,
+        raw_memory TEXT NOT NULL, rollout_summary TEXT NOT NULL, generated_at INTEGER NOT NULL,
+        rollout_slug TEXT, usage_count INTEGER, last_usage INTEGER,
+        selected_for_phase2 INTEGER NOT NULL DEFAULT 0, selected_for_phase2_source_updated_at INTEGER);
+    CREATE TABLE jobs (kind TEXT NOT NULL, job_key TEXT NOT NULL, status TEXT NOT NULL, worker_id TEXT,
+        ownership_token TEXT, started_at INTEGER, finished_at INTEGER, lease_until INTEGER, retry_at INTEGER,
+        retry_remaining INTEGER NOT NULL, last_error TEXT, input_watermark INTEGER,
+        last_success_watermark INTEGER, PRIMARY KEY (kind, job_key));
+"""
+"""The memory pipeline's tables, in whichever database (0.106 and later)."""
+
+_JOB: dict[str, Any] = {"kind": "memory_stage1", "status": "done", "retry_remaining": 3}
+_CONSOLIDATION: dict[str, Any] = _JOB | {"kind": "memory_consolidate_global", "job_key": "global"}
+_OUTPUT: dict[str, Any] = {"raw_memory": "raw", "rollout_summary": "summary", "generated_at": 1_795_389_000}
+
+
+def make_memories(path: Path, migration: int = 2, *, journal: str = "wal") -> sqlite3.Connection:
+    """An open database with the memory pipeline's tables; added to a state database where there is one."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.executescript(MEMORY_TABLES)
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'").fetchall():
+        connection.execute("CREATE TABLE _sqlx_migrations (version BIGINT, success BOOLEAN NOT NULL)")
+    connection.execute("DELETE FROM _sqlx_migrations")
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(_sqlx_migrations)")]
+    values = {"version": migration, "success": 1, "description": "last", "checksum": b"", "execution_time": 1}
+    insert(connection, "_sqlx_migrations", {name: values[name] for name in columns if name in values})
+    return connection
+
+
+def insert_job(connection: sqlite3.Connection, thread_id: str, **columns: Any) -> None:
+    """Add an extraction."""
+    insert(connection, "jobs", _JOB | {"job_key": thread_id} | columns)
+
+
+def insert_consolidation(connection: sqlite3.Connection, **columns: Any) -> None:
+    """Add the consolidation."""
+    insert(connection, "jobs", _CONSOLIDATION | columns)
+
+
+def insert_output(connection: sqlite3.Connection, thread_id: str, **columns: Any) -> None:
+    """Add what an extraction made."""
+    insert(connection, "stage1_outputs", _OUTPUT | {"thread_id": thread_id} | columns)
+
+
+def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    """Add a row."""
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+
+
 def insert_thread(connection: sqlite3.Connection, thread_id: Any, **columns: Any) -> None:
     """Add a row, with what it does not say taken from a usual one."""
-    row = {"id": thread_id, **_ROW, **columns}
-    names, marks = ", ".join(row), ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO threads ({names}) VALUES ({marks})", tuple(row.values()))
+    insert(connection, "threads", {"id": thread_id, **_ROW, **columns})
 
 
 def make_database(path: Path, era: Era = "0.169", *thread_ids: str, journal: str = "wal") -> None:

@@ -95,7 +95,8 @@ class CodexEngine:
         self._home = home
         self._given = program
         self._seconds = seconds
-        self._probing: asyncio.Task[frozenset[str]] | None = None
+        self._probing = asyncio.Lock()
+        self._probed: frozenset[str] | None = None
 
     async def extract(self, request: ExtractionRequest, say: Callable[[str], None]) -> str:
         """The model's answer; it has no tools to run commands with."""
@@ -184,17 +185,17 @@ class CodexEngine:
 
     async def _options(self) -> frozenset[str]:
         """The options of `codex exec`, asked for once; raises UnsupportedOperation when one is missing."""
-        if self._probing is None or _failed(self._probing):
-            self._probing = asyncio.create_task(self._probe())
-        options = await asyncio.shield(self._probing)
-        missing = sorted({"--ephemeral", "--output-schema"} - options)
+        async with self._probing:
+            if self._probed is None:
+                self._probed = await self._probe()
+        missing = sorted({"--ephemeral", "--output-schema"} - self._probed)
         if missing:
             raise UnsupportedOperation(
                 "This Codex cannot be the engine",
                 why=f"its `codex exec` has no {' and no '.join(missing)}",
                 next_step="Update Codex to 0.105 or later, or use another engine",
             )
-        return options
+        return self._probed
 
     async def _probe(self) -> frozenset[str]:
         # Not in the person's home: even for its help, Codex makes folders where it is at home.
@@ -203,10 +204,6 @@ class CodexEngine:
             argv = [self._found(), "exec", "--help"]
             program = Program(argv, Path(folder), "Codex", environment, _PROBE_SECONDS)
             return frozenset(re.findall(r"--[a-z][a-z-]*", await run(program, "", lambda _: None)))
-
-
-def _failed(probing: asyncio.Task[frozenset[str]]) -> bool:
-    return probing.done() and (probing.cancelled() or probing.exception() is not None)
 
 
 def _config(home: Path) -> dict[str, Any]:

@@ -207,16 +207,20 @@ class _Run:
         return bool(self.jobs)
 
     async def follow(self) -> None:
-        """Wait until none of the jobs runs, and the consolidation was among them or does not come."""
+        """Wait until none of the jobs runs, and each consolidation has been or does not come."""
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
         while self.jobs:
             if await self._look() or any(job.status == "running" for job in self.jobs.values()):
                 quiet_since = loop.time()
-            elif any(job.kind == PHASE2 for job in self.jobs.values()) or loop.time() - quiet_since >= self.patience.settle:
+            elif self._consolidated() or loop.time() - quiet_since >= self.patience.settle:
                 return
             self.server.check()
             await asyncio.sleep(self.patience.poll)
+
+    def _consolidated(self) -> bool:
+        """Whether a consolidation came in every database that has jobs of ours; it is the last job there."""
+        return {key[0] for key in self.jobs} == {key[0] for key in self.jobs if key[1] == PHASE2}
 
     async def _look(self) -> bool:
         """Look at the jobs of our threads, and tell what is new; whether anything is."""

@@ -40,25 +40,34 @@ def read_codex_pipelines(
     except CodexDatabaseError as error:
         return (_unreadable(home.path / FOLDERS["memories"], None, error),)
     settings = read_settings(home.path)
-    threads = considered_threads(all_databases, now_s, busy_seconds=busy_seconds)
+    read = [(database, _read(database, busy_seconds)) for database in all_databases]
     families = {database.family for database in all_databases}
+    threads = None
+    if not any(
+        database.family == "state" and isinstance(found, CodexDatabaseError) for database, found in read
+    ):
+        threads = considered_threads(all_databases, now_s, busy_seconds=busy_seconds)
     pipelines = []
-    for database in all_databases:
-        try:
-            found = read_database(database, busy_seconds=busy_seconds)
-        except CodexDatabaseError as error:
+    for database, found in read:
+        if isinstance(found, CodexDatabaseError):
             # From 0.140 on the state database holds no jobs.
             if database.family != "state" or families == {"state"}:
-                pipelines.append(_unreadable(database.root, database, error))
-            continue
-        if found is not None:
+                pipelines.append(_unreadable(database.root, database, found))
+        elif found is not None:
             chosen = "memories" if settings.version == "v1" else "memories_v2"
             at_rest = "memories_v2" in families and database.family != chosen
             pipelines.append(_pipeline(database, found, settings, threads, now_s, titles, at_rest=at_rest))
     return tuple(pipelines)
 
 
-def codex_owns(home: CodexHome, root: Path) -> str | None:
+def _read(database: Database, busy_seconds: float) -> Found | CodexDatabaseError | None:
+    try:
+        return read_database(database, busy_seconds=busy_seconds)
+    except CodexDatabaseError as error:
+        return error
+
+
+def codex_owns(home: CodexHome, root: Path, *, busy_seconds: float = BUSY_SECONDS) -> str | None:
     """Why the root is Codex's to write, as the end of "…: "; None when it is not.
 
     It is when it is the root of a database whose jobs table has rows, or when it holds the git baseline that
@@ -68,7 +77,7 @@ def codex_owns(home: CodexHome, root: Path) -> str | None:
     try:
         for database in databases(home):
             if real.is_relative_to(_real(database.root)):
-                found = read_database(database)
+                found = read_database(database, busy_seconds=busy_seconds)
                 if found is not None and found.jobs:
                     jobs = "1 job" if len(found.jobs) == 1 else f"{len(found.jobs)} jobs"
                     return f"Codex's own pipeline writes there ({jobs} in {database.path.name})"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from store.memories.codex_pipeline import read_codex_pipelines
 from store.memories.codex_rules import TODAY, read_settings
+from store.memories.codex_tables import BUSY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +19,10 @@ _LEAST_PERCENT: Final = 25
 """Codex's default of `min_rate_limit_remaining_percent` (0.130 and later)."""
 
 
-def precheck(home: CodexHome, *, now_s: int) -> tuple[str, ...]:
+def precheck(home: CodexHome, *, now_s: int, busy_seconds: float = BUSY_SECONDS) -> tuple[str, ...]:
     """What would make Codex skip something, and what it costs, a line each; never raises."""
     settings = read_settings(home.path)
-    pipeline = in_use(home, read_codex_pipelines(home, now_s=now_s))
+    pipeline = in_use(home, read_codex_pipelines(home, now_s=now_s, busy_seconds=busy_seconds))
     return (*_skips(pipeline), *_settings(settings), *_costs(pipeline, settings))
 
 
