@@ -28,8 +28,6 @@ class CommandEngine:
     Its environment is ours, with `ROLLODEX_PHASE` set to `extraction` or `consolidation`.
     """
 
-    costs_tokens = True
-
     def __init__(
         self,
         command: str,
@@ -41,6 +39,8 @@ class CommandEngine:
         """`command` is split as a shell would; with `readable`, only that and what it needs can be read."""
         self.name = f"{PREFIX}{redact(command)}"
         self._argv = _split(command)
+        self.costs_tokens = network
+        """Without the network nobody can be asked who is paid for it."""
         self._network = network
         self._access = (
             Restricted(readable_roots=tuple(str(root.absolute()) for root in readable))

@@ -6,12 +6,14 @@ import asyncio
 import json
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from codex_program import INSTALL_SECONDS, Codex, eventually
+from other_processes import Child
 from scripted_model import Command, Gate, Message, Refused, Step
 
 from store.errors import EngineFailed, UnsupportedOperation
@@ -210,6 +212,39 @@ async def test_a_cancelled_codex_is_gone_with_what_it_ran(
         await consolidating
     assert "4711.25" not in command_lines()
     assert str(staging) not in command_lines()
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from store.home import CodexHome
+from store.memories.engines import ConsolidationRequest, make_engine
+
+program, home, staging = sys.argv[1:]
+engine = make_engine(
+    "codex", home=CodexHome(path=Path(home), given=Path(home), sqlite_path=Path(home)), program=program
+)
+request = ConsolidationRequest(staging=Path(staging), memories=(), prompt="consolidate this")
+asyncio.run(engine.consolidate(request, lambda _: None))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there what leaves its session is found")
+async def test_a_killed_owner_leaves_no_codex(codex: Codex, engine: Engine, staging: Path) -> None:
+    assert engine.name == "codex"
+    codex.model.script("consolidate this", [Command("touch running; sleep 4712.25")])
+
+    async def running() -> bool:
+        return (staging / "running").exists()
+
+    async def left() -> bool:
+        return "4712.25" in command_lines() or "exec --ephemeral" in command_lines()
+
+    with Child(OWNER, codex.program, codex.home, staging) as owner:
+        await eventually(running, bool)
+        assert await left()
+        owner.kill()
+        await eventually(left, lambda is_left: not is_left)
 
 
 async def test_looking_leaves_nothing_in_the_home(codex: Codex, engine: Engine) -> None:
