@@ -118,7 +118,6 @@ async def run_extraction(options: Options, values: Mapping[str, Any]) -> Answer:
 async def run_consolidation(options: Options, values: Mapping[str, Any]) -> Answer:
     """`rollodex memories consolidate`."""
     from store.memories.consolidation import consolidate
-
     from store.memories.outputs import thread_memories
 
     async with _desk(options, values) as desk:
@@ -138,7 +137,7 @@ async def run_consolidation(options: Options, values: Mapping[str, Any]) -> Answ
 
 async def run_rebuild(options: Options, values: Mapping[str, Any]) -> Answer:
     """`rollodex memories rebuild`."""
-    from store.memories.consolidation import rebuild
+    from store.memories.rebuilding import rebuild
 
     async with _desk(options, values) as desk:
         result = await rebuild(desk.pipeline)
@@ -204,10 +203,10 @@ async def run_restore(options: Options, values: Mapping[str, Any]) -> Answer:
     from store.memories.history import restore
 
     async with _desk(options, values, current=False) as desk:
-        result = await restore(desk.pipeline, values["run"], confirmed=values["yes"])
+        undoing = await restore(desk.pipeline, values["run"], confirmed=values["yes"])
     if values["as_json"]:
-        return _json(memory_output.consolidation_object(result))
-    return _lines(memory_output.restore_lines(values["run"], result))
+        return _json(memory_output.run_object(undoing))
+    return _lines(memory_output.restore_lines(undoing))
 
 
 def _limits(values: Mapping[str, Any], config: MemoriesConfig) -> Stage1Limits:

@@ -114,7 +114,12 @@ def recent_object(cwd: str, memories: Sequence[ThreadMemory]) -> dict[str, Any]:
 
 def history_object(runs: Sequence[MemoryRun]) -> dict[str, Any]:
     """The runs, newest first."""
-    return {"runs": [{**run.model_dump(), "changed": list(run.changed)} for run in runs]}
+    return {"runs": [run_object(run) for run in runs]}
+
+
+def run_object(run: MemoryRun) -> dict[str, Any]:
+    """One run."""
+    return {**run.model_dump(), "changed": list(run.changed)}
 
 
 def changes_object(run_id: int, changes: Sequence[FileChange]) -> dict[str, Any]:
@@ -173,7 +178,7 @@ def extraction_lines(result: ExtractionResult) -> Iterator[str]:
 def consolidation_lines(result: ConsolidationResult) -> Iterator[str]:
     """What it came to, and how to look at it and undo it."""
     yield result_words(result)
-    yield from _changed_lines(result)
+    yield from _changed_lines(result.run_id, result.changed)
 
 
 def rebuild_lines(result: ConsolidationResult) -> Iterator[str]:
@@ -182,21 +187,20 @@ def rebuild_lines(result: ConsolidationResult) -> Iterator[str]:
     yield (
         result_words(result) if result.reason else f"{whole(number)} file{'' if number == 1 else 's'} changed"
     )
-    yield from _changed_lines(result)
+    yield from _changed_lines(result.run_id, result.changed)
 
 
-def restore_lines(run: int, result: ConsolidationResult) -> Iterator[str]:
+def restore_lines(run: MemoryRun) -> Iterator[str]:
     """What was put back."""
-    number = len(result.changed)
-    yield f"run {run} is undone, {whole(number)} file{'' if number == 1 else 's'} put back"
-    yield from _changed_lines(result)
+    number = len(run.changed)
+    yield f"run {run.restores} is undone, {whole(number)} file{'' if number == 1 else 's'} put back"
+    yield from _changed_lines(run.id, run.changed)
 
 
-def _changed_lines(result: ConsolidationResult) -> Iterator[str]:
-    for path in result.changed:
+def _changed_lines(run: int | None, changed: Sequence[str]) -> Iterator[str]:
+    for path in changed:
         yield f"  {visible_line(path)}"
-    if result.run_id is not None and result.changed:
-        run = result.run_id
+    if run is not None and changed:
         yield f"see it: rollodex memories diff {run} · undo it: rollodex memories restore {run}"
 
 
