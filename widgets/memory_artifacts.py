@@ -11,7 +11,7 @@ from rich.style import Style
 from widgets.code_lines import Line, worded, wrapped
 from widgets.formatting import AGE_WIDTH, age, cut, fit, shorten_path, size, visible, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
-from widgets.markdown_lines import markdown_lines
+from widgets.markdown_lines import LONGEST_MARKDOWN, markdown_lines
 from widgets.strip_view import LinesView
 from widgets.worded_list import HeldRows, WordedList
 
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from store.errors import StoreError
 
 SIZE_WIDTH: Final = 7
-LONGEST_TEXT: Final = 120_000
+LONGEST_TEXT: Final = 300_000
 """Characters of a file that are shown."""
-
-_SECTION: Final = 20_000
-"""Characters that are set as markdown together; a longer file is cut at its headings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,12 @@ class ArtifactList(WordedList[ArtifactEntry]):
 
 
 class ArtifactReader(LinesView):
-    """One file's text: markdown set as such, anything else as it is."""
+    """One file's text: markdown set as such unless it is very long, anything else as it is."""
+
+    # Text of any length is wrapped once, whether it needs a scroll bar or not.
+    DEFAULT_CSS = """
+    ArtifactReader { scrollbar-gutter: stable; }
+    """
 
     def __init__(
         self,
@@ -187,25 +189,14 @@ class ArtifactReader(LinesView):
             yield [Segment("(empty)", tones.muted)]
         else:
             shown = text[:LONGEST_TEXT]
-            if self._path.lower().endswith(".md"):
-                for section in _sections(shown):
-                    yield from markdown_lines(section, width, tones, base=tones.text)
-                    yield []
-            else:
+            if not self._path.lower().endswith(".md"):
                 yield from wrapped(visible(shown), width, tones.text)
+            elif len(text) <= LONGEST_MARKDOWN:
+                yield from markdown_lines(shown, width, tones, base=tones.text)
+            else:
+                # As it was written: the parser would hold up the screen.
+                for line in visible(shown).split("\n"):
+                    yield from worded(line, width, tones.bright if line.startswith("#") else tones.text)
             if (left_out := len(text) - len(shown)) > 0:
                 words = f"{self._glyphs.ellipsis} {whole(left_out)} more characters are in the file"
                 yield [Segment(words, tones.muted)]
-
-
-def _sections(text: str) -> Iterator[str]:
-    """Cut a long markdown text before headings, so that no part takes the parser long."""
-    part: list[str] = []
-    length = 0
-    for line in text.split("\n"):
-        if line.startswith(("# ", "## ")) and length > _SECTION:
-            yield "\n".join(part)
-            part, length = [], 0
-        part.append(line)
-        length += len(line) + 1
-    yield "\n".join(part)

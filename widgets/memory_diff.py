@@ -36,6 +36,11 @@ MOST_ROWS: Final = 4_000
 class MemoryDiff(LinesView):
     """A run and its changes; nothing before `show`."""
 
+    # Text of any length is wrapped once, whether it needs a scroll bar or not.
+    DEFAULT_CSS = """
+    MemoryDiff { scrollbar-gutter: stable; }
+    """
+
     def __init__(
         self,
         *,
@@ -135,8 +140,9 @@ class MemoryDiff(LinesView):
             Segment(f"-{whole(found.removed)}" if found.removed else "", tones.removed),
         ]
         if not shown:
-            sizes = [size(len(text.encode())) for text in (change.before, change.after) if text is not None]
-            yield [Segment(f"no text to compare ({' before, '.join(sizes)})", tones.muted)]
+            sides = (("before", change.before), ("after", change.after))
+            sizes = [f"{size(len(text.encode()))} {when}" for when, text in sides if text is not None]
+            yield [Segment(f"no text to compare ({', '.join(sizes)})", tones.muted)]
             return
         rows = diff_lines(visible(shown[:LONGEST_DIFF]), width, tones)
         yield from islice(rows, MOST_ROWS)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from memory_values import NOW, memory
+from memory_values import thread_id as memory_thread
 from reading import AT, PARENT_ID, THREAD_ID, WidgetApp, thread
 
 from store.models import DynamicTool, Git, Tokens
@@ -179,3 +181,37 @@ def test_details(snap_compare: Callable[..., bool], size: tuple[int, int]) -> No
         await pilot.pause()
 
     assert snap_compare(WidgetApp(view), terminal_size=size, run_before=show)
+
+
+async def test_the_memory_of_the_thread_and_those_of_its_project() -> None:
+    view = ThreadDetails(zone=UTC)
+    shown = thread(id=memory_thread(1), updated_at=NOW * 1000)
+    recent = [memory(1), memory(2, title=None, rollout_slug="parser-port"), memory(3, title=None)]
+    async with WidgetApp(view, framed=False).run_test(size=(80, 60)) as pilot:
+        view.show(Details(shown, NOW * 1000, memory=memory(1), recent_memories=recent, tools=TOOLS))
+        await pilot.pause()
+        assert "Memory  written 3 h ago · by extractive · the thread has gone on since" in view.text
+        assert "The claim read before it took the lock." in view.text
+        assert "BEGIN IMMEDIATE" not in view.text
+        rows = [line.strip() for line in view.text.split("\n")]
+        place = rows.index("Recent memories of this project")
+        assert rows[place + 1 : place + 3] == ["+ parser-port  3 h ago", f"+ {memory_thread(3)}  3 h ago"]
+        await pilot.click(ThreadDetails, offset=(4, rows.index("+ raw memory")))
+        assert "Tests of claims need BEGIN IMMEDIATE." in view.text
+        assert view.text.count("The claim read") == 1
+        view.action_fold()
+        assert view.text.count("The claim read") == 3
+        assert '"properties"' in view.text
+        view.action_fold()
+        assert "BEGIN IMMEDIATE" not in view.text
+
+
+async def test_a_memory_that_is_as_new_as_its_thread_says_nothing_of_it() -> None:
+    view = ThreadDetails(zone=UTC)
+    shown = thread(id=memory_thread(1), updated_at=NOW * 1000 + 999)
+    async with WidgetApp(view).run_test(size=(80, 40)) as pilot:
+        view.show(Details(shown, NOW * 1000, memory=memory(1, source_updated_at=NOW, engine=None)))
+        await pilot.pause()
+        assert "Memory  written 3 h ago" in view.text
+        assert "gone on" not in view.text
+        assert "Recent" not in view.text
