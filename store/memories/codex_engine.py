@@ -111,7 +111,8 @@ class CodexEngine:
                 *_settings({f"features.{tool}": False for tool in _TOOLS}),
                 "-",
             ]
-            return await run(self._program(argv, folder), f"{request.system}\n\n{request.prompt}", say)
+            prompt = f"{request.system}\n\n{request.prompt}"
+            return await run(self._program(argv, folder), prompt, _but_for(prompt, say))
 
     async def consolidate(self, request: ConsolidationRequest, say: Callable[[str], None]) -> None:
         """Let the model run commands that write in the staging copy alone, without a network."""
@@ -135,7 +136,8 @@ class CodexEngine:
             *_settings({"sandbox_workspace_write": kept_in}),
             "-",
         ]
-        await run(self._program(argv, request.staging), request.prompt, say, answers=False)
+        told = _but_for(request.prompt, say)
+        await run(self._program(argv, request.staging), request.prompt, told, answers=False)
 
     async def check(self) -> None:
         """Raise UnsupportedOperation where this Codex lacks what is needed, EngineFailed where it fails."""
@@ -204,6 +206,18 @@ class CodexEngine:
             argv = [self._found(), "exec", "--help"]
             program = Program(argv, Path(folder), "Codex", environment, _PROBE_SECONDS)
             return frozenset(re.findall(r"--[a-z][a-z-]*", await run(program, "", lambda _: None)))
+
+
+def _but_for(prompt: str, say: Callable[[str], None]) -> Callable[[str], None]:
+    """Tell what Codex prints, without the prompt, which it repeats."""
+    repeated = set(prompt.split("\n"))
+
+    def tell(text: str) -> None:
+        said = "\n".join(line for line in text.split("\n") if line not in repeated)
+        if said:
+            say(said)
+
+    return tell
 
 
 def _config(home: Path) -> dict[str, Any]:

@@ -90,7 +90,8 @@ async def run(program: Program, prompt: str, say: Callable[[str], None], *, answ
         finally:
             os.close(held)
         try:
-            os.write(lifeline, b"\n")
+            with suppress(BrokenPipeError):  # the leash may have been killed by now
+                os.write(lifeline, b"\n")
             async with asyncio.timeout(program.seconds):
                 await asyncio.shield(running.ended)
         except TimeoutError:

@@ -97,6 +97,7 @@ async def test_a_thread_is_extracted_by_a_model_without_tools(codex: Codex, engi
     said: list[str] = []
     assert json.loads(await engine.extract(REQUEST, said.append)) == json.loads(ANSWER)
     assert "I read it." in "\n".join(said)
+    assert PROMPT not in "\n".join(said)
 
     (request,) = codex.model.requests
     form = request["text"]["format"]
