@@ -78,6 +78,8 @@ async def consolidate(
                 outcome="SkippedRunning",
                 reason=skipped_reason("SkippedRunning", job, now_s=pipeline.now_s()),
             )
+        # The lock is ours: whatever copy is still there was left by a process that died.
+        await off_the_loop(partial(staging.remove, pipeline.folder / staging.STAGING))
         finished = await finish_root(pipeline, root)
         await bring_over(pipeline, root)
         result = await _Run(pipeline, engine, root, report).run(force=force)

@@ -28,11 +28,7 @@ MOST_COPIED: Final = 512 * 1024 * 1024
 
 
 def prepare(staging: Path, source: RootFiles | None, made: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Make the copy, with the artifacts as `made`; returns digests of what the root holds.
-
-    Every other copy is removed: the caller holds the lock, so a process that died has left it.
-    """
-    remove(staging.parent)
+    """Make the copy, with the artifacts as `made`; returns digests of what the root holds."""
     staging.mkdir(mode=0o700, parents=True)
     seen = {} if source is None else _copy_files(source, staging, made)
     for path, content in made.items():
