@@ -18,7 +18,7 @@ from store.memories.observed import Observed, observe
 from store.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from store.memories.engines import ConsolidationRequest, ExtractionRequest
     from store.memories.observed import FileTouched, Run, Turn
@@ -102,7 +102,7 @@ def _raw_memory(seen: Observed) -> str:
     if told and len(" ".join(outcome)) < 60:
         outcome = [*(gist.blocks(told[-2].answer or "", 400, most=3) if len(told) > 1 else []), *outcome]
     earlier = dict.fromkeys(gist.lead(turn.answer or "", 240) for turn in told[:-1])
-    asked = [gist.excerpt(turn.prompt, 200) for turn in seen.turns if not turn.is_small_talk]
+    asked = dict.fromkeys(gist.excerpt(turn.prompt, 200) for turn in seen.turns if not turn.is_small_talk)
     body = [
         *_section("### Asked", asked),
         *_section("### Outcome", outcome, bullets=False),
@@ -176,7 +176,7 @@ def _middle(turns: Sequence[tuple[int, Turn]]) -> list[str]:
     return [*lines, f"- {rest} more"] if rest else lines
 
 
-def _section(heading: str, items: Sequence[str] | map[str], *, bullets: bool = True) -> list[str]:
+def _section(heading: str, items: Iterable[str], *, bullets: bool = True) -> list[str]:
     listed = [item for item in items if item]
     if not listed:
         return []

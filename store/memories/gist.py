@@ -94,6 +94,8 @@ def blocks(text: str, limit: int, *, most: int = 6) -> list[str]:
         if limit < 40 or len(found) >= most:
             break
         short = _first_sentences(paragraph, limit)
+        if found and short.endswith("…") and len(short) < len(paragraph):
+            break  # a sentence cut short is worth it only where there is nothing else
         limit -= len(short)
         found.append(f"- {_escaped(short)}" if is_item else _escaped(short))
     if len(found) > 1 and found[-1].endswith(":"):  # of what it announces nothing is left

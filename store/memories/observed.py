@@ -81,6 +81,7 @@ _SMALL_TALK: Final = re.compile(
 )
 
 _SMALL_TALK_CHARS: Final = 60
+_MOST_WISHES: Final = 40
 _WISH_CHARS: Final = 240
 _ERROR_CHARS: Final = 200
 _COMMAND_CHARS: Final = 120
@@ -141,6 +142,8 @@ class Observed:
 
     turns: list[Turn] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
+    unsettled: dict[str, list[Run]] = field(default_factory=dict)
+    """What failed and has not passed since, by its aim."""
     files: dict[str, FileTouched] = field(default_factory=dict)
     wishes: list[str] = field(default_factory=list)
     """What the user said about how to work."""
@@ -158,7 +161,7 @@ class Observed:
 
 
 def observe(items: Iterable[TranscriptItem], cwd: str | None) -> Observed:
-    """Go through the messages and tool calls of a thread, in order."""
+    """Go through the messages and tool calls of a thread, in order; what is injected is no part of it."""
     seen = Observed()
     plan = ""
     for item in items:
@@ -187,11 +190,12 @@ def _note_answer(turns: list[Turn], item: TranscriptItem) -> None:
 
 def _note_wishes(wishes: list[str], prompt: str) -> None:
     for sentence in gist.sentences(prompt[:_PROMPT_HEAD]):
-        if len(sentence) > _WISH_CHARS or sentence.endswith("?") or _WISH.search(sentence) is None:
-            continue
-        wish = gist.line(sentence, _WISH_CHARS)
-        if wish.casefold() not in {other.casefold() for other in wishes}:
-            wishes.append(wish)
+        if len(wishes) == _MOST_WISHES:
+            return
+        if len(sentence) <= _WISH_CHARS and not sentence.endswith("?") and _WISH.search(sentence):
+            wish = gist.line(sentence, _WISH_CHARS)
+            if wish not in wishes:
+                wishes.append(wish)
 
 
 def _note_call(seen: Observed, item: TranscriptItem, cwd: str | None) -> None:
@@ -220,13 +224,13 @@ def _note_run(seen: Observed, command: str, item: TranscriptItem, *, worth_telli
     if failed:
         run.passed_as = ""
         run.failures += 1
+        seen.unsettled.setdefault(run.aim, []).append(run)
         run.exit_code = item.exit_code
         run.error = gist.line(_error_line(item.output or ""), _ERROR_CHARS)
         return
     run.passes += 1
-    for earlier in seen.runs.values():
-        if earlier.failures and not earlier.passed_last and earlier.aim == run.aim:
-            earlier.passed_as = run.shown
+    for earlier in seen.unsettled.pop(run.aim, ()):
+        earlier.passed_as = run.shown
 
 
 def _parts(command: str) -> list[str]:
