@@ -107,7 +107,8 @@ class JobDetails(LinesView):
         yield "finished", self._time(job.finished_at) + (f"{dot}took {length}" if length else "")
         yield "lease until", self._ahead(job.lease_until)
         if row.state in ("waits", "retriable", "gave up"):
-            yield "next try", next_try(job, self._now, self._zone).removeprefix("next try ")
+            again = next_try(job, self._now, self._zone, owner=row.owner)
+            yield "next try", again.removeprefix("next try ")
         yield "retries left", whole(job.retry_remaining)
         what = "the thread" if job.kind == STAGE1 else "memories"
         yield "input", self._watermark(what, job.input_watermark)

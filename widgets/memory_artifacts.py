@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from store.errors import StoreError
 
 SIZE_WIDTH: Final = 7
-LONGEST_TEXT: Final = 300_000
+LONGEST_TEXT: Final = 150_000
 """Characters of a file that are shown."""
 
 

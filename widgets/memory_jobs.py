@@ -272,9 +272,9 @@ class JobList(WordedList[JobEntry]):
             case "waits" if row.job.retry_at is not None:
                 return at_time(row.job.retry_at, self._now, self._zone)
             case "retriable" | "waits":
-                return "now"
+                return "now" if row.owner == "rollodex" else "at next start"
             case "abandoned" if alone:
-                return "next run"
+                return "at next run" if row.owner == "rollodex" else "at next start"
             case "gave up":
                 return "no retry left"
             case "running" | "abandoned" if not alone and (lease := self._lease(row)):

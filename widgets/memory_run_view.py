@@ -13,12 +13,12 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from store.errors import StoreError
-from store.memories.models import ExtractionResult
+from store.memories.models import CodexRun, ExtractionResult, MemoryRun
 from widgets.code_lines import Line, worded
 from widgets.formatting import cut, visible, visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.memory_rendering import marked
-from widgets.memory_words import result_words, took
+from widgets.memory_words import result_words, run_mark, took
 from widgets.strip_view import LinesView, StripView
 
 if TYPE_CHECKING:
@@ -273,7 +273,11 @@ class MemoryRunView(Vertical):
         self.head.mark, self.head.step = "warning", "stopping the engine"
         self.head.rebuild()
 
-    def finish(self, result: ExtractionResult | ConsolidationResult | StoreError | None, now_s: int) -> None:
+    def finish(
+        self,
+        result: ExtractionResult | ConsolidationResult | CodexRun | MemoryRun | StoreError | None,
+        now_s: int,
+    ) -> None:
         """Say how the run ended; None: the person stopped it."""
         head, step = self.head, ""
         mark: Mark = "fine"
@@ -286,13 +290,15 @@ class MemoryRunView(Vertical):
             step = "What was extracted before is kept." if extracted else "Nothing was published."
         else:
             words = result_words(result)
-            if result.outcome not in ("succeeded", "failed"):
+            if isinstance(result, MemoryRun):
+                mark = run_mark(result)
+            elif result.outcome not in ("succeeded", "failed"):
                 mark = "silent"
             elif result.outcome == "failed":
                 mark = "failed"
-            elif isinstance(result, ExtractionResult) and result.failures:
+            elif isinstance(result, ExtractionResult | CodexRun) and result.failures:
                 mark = "warning"
-        if isinstance(result, ExtractionResult):
+        if isinstance(result, ExtractionResult | CodexRun):
             for thread_id, reason in result.failures:
                 line = f"{self._title(thread_id)}: {visible_line(reason)}"
                 self.output.say(f"{self._glyphs.failed} {line}", "bad")

@@ -173,7 +173,7 @@ class MemoryStrip(LinesView):
             yield from self._row("", mark, style, f"{visible_line(words)}.", width)
             return
         mark, style = marked(phase2_mark(pipeline.phase2), tones, glyphs)
-        words = phase2_reason(pipeline.phase2, self._now, zone=self._zone)
+        words = phase2_reason(pipeline.phase2, self._now, zone=self._zone, owner=pipeline.owner)
         done = pipeline.phase2.last_success_at
         last = "" if done is None else f"{dot}last done {ago(done, self._now)}"
         yield from self._row("consolidation", mark, style, words + last, width)

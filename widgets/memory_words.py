@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
-from store.memories.models import STAGE1, ExtractionResult
+from store.memories.models import STAGE1, CodexRun, ExtractionResult, MemoryRun
 from widgets.formatting import cut, duration, moment, visible_line, whole
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
         JobRow,
         JobState,
         MemoryJob,
-        MemoryRun,
         Phase2,
         Pipeline,
+        PipelineOwner,
         RunKind,
         RunStatus,
     )
@@ -148,20 +148,22 @@ def job_reason(row: JobRow, now_s: int, *, zone: tzinfo | None = None, longest: 
         case "running":
             return _running(job, row.host, row.pid, now_s)
         case "abandoned":
-            return _abandoned(job, row.host, row.pid, now_s, zone)
+            return _abandoned(job, row.host, row.pid, now_s, zone, row.owner)
         case "done":
             return "done" if job.finished_at is None else f"done {ago(job.finished_at, now_s)}"
         case "waits" | "retriable" | "gave up":
-            return _failed(job, now_s, zone, longest)
+            return _failed(job, now_s, zone, longest, row.owner)
 
 
-def next_try(job: MemoryJob, now_s: int, zone: tzinfo | None = None) -> str:
+def next_try(
+    job: MemoryJob, now_s: int, zone: tzinfo | None = None, *, owner: PipelineOwner = "rollodex"
+) -> str:
     """Return when a failed job may be tried again: "next try 10:12", "can be tried now", "no retry left"."""
     if job.retry_remaining <= 0:
         return "no retry left"
     if job.retry_at is not None and job.retry_at > now_s:
         return f"next try {at_time(job.retry_at, now_s, zone)}"
-    return "can be tried now"
+    return "can be tried now" if owner == "rollodex" else "next try when Codex starts"
 
 
 def last_error(job: MemoryJob) -> str:
@@ -180,14 +182,17 @@ def _running(job: MemoryJob, host: str | None, pid: int | None, now_s: int) -> s
     return ", ".join(parts)
 
 
-def _abandoned(job: MemoryJob, host: str | None, pid: int | None, now_s: int, zone: tzinfo | None) -> str:
+def _abandoned(
+    job: MemoryJob, host: str | None, pid: int | None, now_s: int, zone: tzinfo | None, owner: PipelineOwner
+) -> str:
     where = "" if host is None else f" on {visible_line(host)}"
     if job.lease_until is not None and job.lease_until <= now_s:
         whose = "its lease" if pid is None else f"the lease of pid {pid}{where}"
         what = f"{whose} ran out {_when(job.lease_until, now_s, zone)}"
     else:
         what = "its process has ended" if pid is None else f"pid {pid}{where} has ended"
-    return f"abandoned: {what}; the next run takes it over"
+    who = "the next run" if owner == "rollodex" else "Codex's next start"
+    return f"abandoned: {what}; {who} takes it over"
 
 
 def _when(then_s: int, now_s: int, zone: tzinfo | None) -> str:
@@ -195,9 +200,9 @@ def _when(then_s: int, now_s: int, zone: tzinfo | None) -> str:
     return time if time[0].isalpha() else f"at {time}"
 
 
-def _failed(job: MemoryJob, now_s: int, zone: tzinfo | None, longest: int) -> str:
+def _failed(job: MemoryJob, now_s: int, zone: tzinfo | None, longest: int, owner: PipelineOwner) -> str:
     error = f": {cut(last_error(job), max(8, longest))}" if longest else ""
-    return f"failed{error}, {next_try(job, now_s, zone)}"
+    return f"failed{error}, {next_try(job, now_s, zone, owner=owner)}"
 
 
 # Phase 2
@@ -219,7 +224,12 @@ def phase2_mark(phase2: Phase2) -> Mark:
 
 
 def phase2_reason(
-    phase2: Phase2, now_s: int, *, zone: tzinfo | None = None, longest: int = LONGEST_REASON
+    phase2: Phase2,
+    now_s: int,
+    *,
+    zone: tzinfo | None = None,
+    longest: int = LONGEST_REASON,
+    owner: PipelineOwner = "rollodex",
 ) -> str:
     """Return in a sentence where consolidation stands, and why; of an error at most `longest` cells."""
     job = phase2.job
@@ -227,9 +237,9 @@ def phase2_reason(
         case "running" if job is not None:
             return _running(job, phase2.host, phase2.pid, now_s)
         case "abandoned" if job is not None:
-            return _abandoned(job, phase2.host, phase2.pid, now_s, zone)
+            return _abandoned(job, phase2.host, phase2.pid, now_s, zone, owner)
         case "error" if job is not None:
-            return _failed(job, now_s, zone, longest)
+            return _failed(job, now_s, zone, longest, owner)
         case "cooling down" if phase2.cooldown_until is not None:
             return f"cooling down until {at_time(phase2.cooldown_until, now_s, zone)}"
         case "pending":
@@ -301,7 +311,7 @@ def extraction_parts(pipeline: Pipeline, now_s: int, *, zone: tzinfo | None = No
 def _first_retry(jobs: Sequence[JobRow], now_s: int, zone: tzinfo | None) -> str:
     failed = [row for row in jobs if row.job.kind == STAGE1 and row.state in ("waits", "retriable")]
     first = min(failed, key=lambda row: 0 if row.state == "retriable" else row.job.retry_at or 0)
-    return next_try(first.job, now_s, zone)
+    return next_try(first.job, now_s, zone, owner=first.owner)
 
 
 def pipeline_mark(pipeline: Pipeline) -> Mark:
@@ -324,7 +334,7 @@ def consolidation_part(
     done = phase2.last_success_at
     if phase2.state in ("none", "done") and not phase2.dirty:
         return "" if done is None else f"consolidated {ago(done, now_s)}"
-    words = phase2_reason(phase2, now_s, zone=zone, longest=longest)
+    words = phase2_reason(phase2, now_s, zone=zone, longest=longest, owner=pipeline.owner)
     if phase2.state == "cooling down" and done is not None:
         return f"consolidated {ago(done, now_s)}, {words}"
     return f"consolidation {words}"
@@ -404,23 +414,33 @@ def outcome_words(outcome: ClaimOutcome) -> str:
     return _OUTCOMES[outcome]
 
 
-def result_words(result: ExtractionResult | ConsolidationResult) -> str:
-    """Return in a sentence what a run came to."""
-    if isinstance(result, ExtractionResult):
+def result_words(result: ExtractionResult | ConsolidationResult | CodexRun | MemoryRun) -> str:
+    """Return in a sentence what a run came to; a `MemoryRun` is an undo or a rebuild."""
+    if isinstance(result, MemoryRun):
+        words = f"{run_words(result)}, {_changed(result.changed)}"
+    elif isinstance(result, CodexRun):
+        parts = [_counted(result.succeeded, "memory") + " extracted by Codex"] if result.succeeded else []
+        parts += [f"{whole(result.failed)} failed"] if result.failed else []
+        parts += [f"consolidation {visible_line(result.consolidation)}"] if result.consolidation else []
+        words = ", ".join(parts) or "Codex took no job"
+    elif isinstance(result, ExtractionResult):
         parts = [_counted(result.succeeded, "memory") + " extracted"] if result.succeeded else []
         parts += [f"{whole(result.no_output)} without output"] if result.no_output else []
         parts += [f"{whole(result.failed)} failed"] if result.failed else []
         parts += [f"{whole(number)} {outcome_words(outcome)}" for outcome, number in result.skipped]
         words = ", ".join(parts) or "nothing to extract"
     elif result.outcome == "succeeded":
-        changed = f"{_counted(len(result.changed), 'file')} changed" if result.changed else "no file changed"
-        words = f"{_counted(result.inputs, 'memory')} consolidated, {changed}"
+        words = f"{_counted(result.inputs, 'memory')} consolidated, {_changed(result.changed)}"
     elif result.outcome == "failed":
         words = "consolidation failed"
     else:
         words = outcome_words(result.outcome)
-    reason = visible_line(result.reason)
+    reason = visible_line(result.reason or "")
     return f"{words}: {reason}" if reason else words
+
+
+def _changed(paths: Sequence[str]) -> str:
+    return f"{_counted(len(paths), 'file')} changed" if paths else "no file changed"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -51,7 +51,7 @@ async def test_the_wide_table_says_everything_of_each_job() -> None:
     assert rows[3][-2] == "now"
     assert rows[4][3:5] == ["0", "2h"]
     assert rows[4][-2] == "no retry left"
-    assert rows[5] == ["! abandoned", TITLES[4], "app", "3", "2h", "over", "next run"]
+    assert rows[5] == ["! abandoned", TITLES[4], "app", "3", "2h", "over", "at next run"]
 
 
 @pytest.mark.parametrize("width", [20, 40, 71, 72, 109, 110, 139, 140, 200])

@@ -22,7 +22,7 @@ from memory_values import (
     thread_id,
 )
 
-from store.memories.models import ConsolidationResult, ExtractionResult, Phase2, Pipeline
+from store.memories.models import CodexRun, ConsolidationResult, ExtractionResult, MemoryRun, Phase2, Pipeline
 from store.models import Notice
 from widgets.memory_words import (
     at_time,
@@ -125,6 +125,16 @@ def test_of_a_long_error_the_next_try_is_kept() -> None:
     assert job_reason(row, NOW, zone=UTC, longest=0) == "failed, next try 14:53"
 
 
+def test_only_codex_takes_up_its_own_jobs_and_only_when_it_starts() -> None:
+    failed, abandoned = (job_row(1, state, owner="codex") for state in STARTED)
+    assert job_reason(failed, NOW, zone=UTC).endswith(", next try when Codex starts")
+    assert job_reason(abandoned, NOW, zone=UTC).endswith("; Codex's next start takes it over")
+    line = pipeline_line([codex_pipeline(failed)], NOW, zone=UTC)
+    assert line.text == "Codex: 1 extraction failed, next try when Codex starts"
+    error = phase2("error", job=failed.job)
+    assert phase2_reason(error, NOW, owner="codex").endswith("next try when Codex starts")
+
+
 def test_codes_of_codex_are_explained_and_kept() -> None:
     job = job_row(1, "waits", last_error="failed_invalid_artifacts").job
     assert last_error(job) == "what the agent wrote was not valid (failed_invalid_artifacts)"
@@ -177,6 +187,7 @@ def test_jobs_are_counted_with_what_went_wrong_first() -> None:
     assert job_state_words("waits") == job_state_words("retriable") == "failed"
 
 
+STARTED: tuple[JobState, ...] = ("retriable", "abandoned")
 EIGHT_FAILED = tuple(job_row(number, "waits", retry_at=NOW + number * 60) for number in range(1, 9))
 DONE = phase2("done", last_success_at=NOW - 2 * DAY)
 
@@ -267,9 +278,18 @@ def test_two_pipelines_of_codex_are_told_apart_by_their_folders() -> None:
         (ConsolidationResult(outcome="succeeded", inputs=1), "1 memory consolidated, no file changed"),
         (ConsolidationResult(outcome="failed", reason="no \x1b auth"), "consolidation failed: no ␛ auth"),
         (ConsolidationResult(outcome="SkippedNotDirty"), "nothing to consolidate"),
+        (run(kind="restore", restores=11), "undo of run 11, 2 files changed"),
+        (run(kind="rebuild", changed=()), "rebuild of the artifacts, no file changed"),
+        (CodexRun(outcome="skipped", reason="cooling down"), "Codex took no job: cooling down"),
+        (
+            CodexRun(outcome="succeeded", succeeded=2, failed=1, consolidation="done"),
+            "2 memories extracted by Codex, 1 failed, consolidation done",
+        ),
     ],
 )
-def test_what_a_run_came_to(result: ExtractionResult | ConsolidationResult, words: str) -> None:
+def test_what_a_run_came_to(
+    result: ExtractionResult | ConsolidationResult | CodexRun | MemoryRun, words: str
+) -> None:
     assert result_words(result) == words
 
 
