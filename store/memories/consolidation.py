@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING
 
 from store.errors import (
@@ -31,6 +29,7 @@ from store.memories.jobs import (
 )
 from store.memories.models import ConsolidationResult, RunProgress
 from store.memories.outputs import thread_memories
+from store.memories.prompt_files import filled
 from store.memories.publishing import (
     Decision,
     finish_root,
@@ -42,7 +41,6 @@ from store.memories.publishing import (
 )
 from store.memories.rebuilding import bring_over, redacted, skipped_reason
 from store.memories.root import MEMORY, SUMMARY, OpenRoot, check_root
-from store.memories.root_files import NotAFile
 from store.ownership import this_process
 from store.redaction import redact
 
@@ -113,7 +111,7 @@ class _Run:
         """Claim the job, and work until it has ended."""
         self._say("claiming")
         self.started_at = self.pipeline.now_s()
-        root_is_empty = not await off_the_loop(self._has_summary)
+        root_is_empty = await off_the_loop(self._has_no_summary)
         try:
             claim = await to_the_end(
                 self.pipeline.database.write(partial(self._claim, force=force, root_is_empty=root_is_empty))
@@ -188,8 +186,9 @@ class _Run:
         wanted: dict[str, bytes | None] = {**made, **dict.fromkeys(artifacts.stale(seen, made))}
         if self.memories or MEMORY in seen or SUMMARY in seen:
             self._say("engine")
+            prompt = filled("consolidation", memories=str(len(self.memories)))
             await self.engine.consolidate(
-                ConsolidationRequest(self.staging, self.memories, self._prompt()), self._hear
+                ConsolidationRequest(self.staging, self.memories, prompt), self._hear
             )
             self._say("checking what the engine made")
             wanted |= await off_the_loop(partial(staging.collect, self.staging, seen, wanted))
@@ -223,14 +222,8 @@ class _Run:
             changed=tuple(change.path for change in changes),
         )
 
-    def _has_summary(self) -> bool:
-        with contextlib.suppress(NotAFile):
-            return self.root.files is not None and self.root.files.read(SUMMARY) is not None
-        return True
-
-    def _prompt(self) -> str:
-        text = (resources.files("store.memories") / "prompts/consolidation.md").read_text(encoding="utf-8")
-        return Template(text).substitute(memories=len(self.memories))
+    def _has_no_summary(self) -> bool:
+        return self.root.files is None or self.root.files.read(SUMMARY) is None
 
     def _refuse_if_lost(self, connection: sqlite3.Connection) -> None:
         if not owns_global_phase2_job(connection, self.token):

@@ -123,7 +123,7 @@ async def _publish(
     decision: Decision,
     unless: Callable[[sqlite3.Connection], None],
 ) -> Published:
-    if any(change.after is not None for change in decision.changes):
+    if root.files is not None or any(change.after is not None for change in decision.changes):
         await asyncio.to_thread(root.make)
 
     def decide(connection: sqlite3.Connection) -> int:

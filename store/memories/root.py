@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from store.errors import MemoryRootError
+from store.memories.artifacts import RAW_MEMORIES, SUMMARIES
 from store.memories.root_files import RootFiles
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ def check_root(home: CodexHome, root: Path, folder: Path) -> None:
 def _check_folder(root: Path, real: Path) -> None:
     if not real.is_dir():
         raise _unusable(root, "it is not a folder")
-    if not os.access(real, os.R_OK | os.W_OK | os.X_OK):
-        raise _unusable(root, "it may not be read and written", "Check its permissions")
-    for name in (MEMORY, SUMMARY, "raw_memories.md"):
+    for name in (MEMORY, SUMMARY, RAW_MEMORIES):
         _check_kind(root, real / name, stat.S_ISREG, "a regular file")
-    _check_kind(root, real / "rollout_summaries", stat.S_ISDIR, "a folder")
+    _check_kind(root, real / SUMMARIES, stat.S_ISDIR, "a folder")
+    for folder in (real, real / SUMMARIES):
+        if folder.exists() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise _unusable(root, f"{folder} may not be read and written", "Check its permissions")
 
 
 def _check_kind(root: Path, path: Path, wanted: Callable[[int], bool], kind: str) -> None:
@@ -134,8 +136,13 @@ class OpenRoot:
             raise _unusable(self.path, f"it cannot be locked: {error.strerror or error}") from error
 
     def make(self) -> RootFiles:
-        """The files of the root, which is made when it is not there; raises MemoryRootError."""
+        """The files of the root, which is made when it is not there.
+
+        Raises MemoryRootError where it cannot be, or is another folder by now than the one that is locked.
+        """
         try:
+            if self.files is not None and self.files.is_elsewhere():
+                raise _unusable(self.path, "it was moved or replaced meanwhile", "Try again")
             if self.files is None:
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if not self._open():

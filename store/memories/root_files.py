@@ -80,6 +80,15 @@ class RootFiles:
             os.close(self.descriptor)
             self.descriptor = None
 
+    def is_elsewhere(self) -> bool:
+        """Whether the folder that is open is not the one at the path any more; raises OSError."""
+        if self.descriptor is None:
+            return False
+        try:
+            return not os.path.samestat(os.fstat(self.descriptor), self.path.stat())
+        except FileNotFoundError:
+            return True
+
     def entries(self, *, without: Callable[[str], bool] = lambda _: False) -> Iterator[Entry]:
         """Everything that is no folder, nearest the top first, in the order of names.
 

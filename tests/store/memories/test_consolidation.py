@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from store.errors import EngineFailed, MemoryRootError, UnsupportedOperation
 from store.memories import jobs
 from store.memories.consolidation import consolidate
 from store.memories.history import list_runs
+from store.memories.root_files import RootFiles
 from store.memories.staging import LARGEST_RESULT
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ async def test_the_engine_gets_the_artifacts_and_what_the_root_holds(desk: Memor
         "raw_memories.md",
         f"rollout_summaries/{engine.asked[0].memories[0].thread_id}.md",
     }
-    assert "1 threads" in engine.asked[0].prompt
+    assert "memories of 1 threads" in engine.asked[0].prompt
     after = contents(desk.root)
     assert {path: after[path] for path in before if path != "MEMORY.md"} == {
         path: content for path, content in before.items() if path != "MEMORY.md"
@@ -218,6 +220,48 @@ async def test_cancelling_ends_the_engine_and_gives_the_job_back(desk: MemoryDes
     assert desk.job() == ("error", 3, "cancelled", 1)
     assert not desk.root.exists()
     assert (await run(desk, FakeEngine())).outcome == "succeeded"
+
+
+async def test_cancelling_while_it_publishes_leaves_nothing_half_done(
+    desk: MemoryDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.remember("one")
+    begun, go_on = threading.Event(), threading.Event()
+    write = RootFiles.write
+
+    def waits(files: RootFiles, path: str, content: bytes) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        write(files, path, content)
+
+    monkeypatch.setattr(RootFiles, "write", waits)
+    task = asyncio.ensure_future(run(desk, FakeEngine()))
+    await asyncio.to_thread(begun.wait)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(contents(desk.root)) == 4
+    assert (desk.runs(), desk.job()) == ([("consolidate", "done")], ("done", 3, None, 0))
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_a_root_moved_away_meanwhile_is_not_written(desk: MemoryDesk, *, replaced: bool) -> None:
+    desk.remember("one")
+    desk.root.mkdir()
+
+    async def the_person_moves_it(_: ConsolidationRequest) -> None:
+        desk.root.rename(desk.root.with_name("moved"))
+        if replaced:
+            desk.root.mkdir()
+
+    result = await run(desk, FakeEngine(doing=the_person_moves_it))
+    assert result.outcome == "failed"
+    assert "it was moved or replaced meanwhile" in result.reason
+    assert contents(desk.root.with_name("moved")) == {}
+    assert (desk.runs(), desk.root.exists()) == ([], replaced)
 
 
 async def test_a_lost_lease_ends_the_engine_and_publishes_nothing(
