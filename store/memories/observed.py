@@ -214,9 +214,10 @@ def _note_call(seen: Observed, item: TranscriptItem, cwd: str | None) -> None:
 
 
 def _note_run(seen: Observed, command: str, item: TranscriptItem, *, worth_telling: bool) -> None:
-    run = seen.runs.setdefault(
-        command, Run(gist.code(command, _COMMAND_CHARS), _aim(command), worth_telling=worth_telling)
-    )
+    shown = gist.code(command, _COMMAND_CHARS)
+    if not shown:
+        return
+    run = seen.runs.setdefault(command, Run(shown, _aim(command), worth_telling=worth_telling))
     found_nothing = item.exit_code == 1 and _FINDING.fullmatch(_program(_parts(command)[-1]))
     failed = (item.failed or bool(item.exit_code)) and not found_nothing
     run.times += 1
