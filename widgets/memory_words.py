@@ -61,13 +61,18 @@ _CODEX_REASONS: Final = {
 
 # Times
 
+_HALF_A_DAY: Final = 12 * 3600
+
 
 def at_time(then_s: int, now_s: int, zone: tzinfo | None = None) -> str:
-    """Return when: "10:12", "tomorrow 10:12", "20 Sep 10:12", "20 Sep 2025"."""
+    """Return when: "10:12", "tomorrow 10:12", "20 Sep 10:12", "20 Sep 2025".
+
+    The clock alone says it within half a day, whatever midnight lies between.
+    """
     then, now = moment(then_s * 1000, zone), moment(now_s * 1000, zone)
     clock = f"{then:%H:%M}"
     day = then.date()
-    if day == now.date():
+    if day == now.date() or abs(then_s - now_s) < _HALF_A_DAY:
         return clock
     if day == now.date() + timedelta(days=1):
         return f"tomorrow {clock}"

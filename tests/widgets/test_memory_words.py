@@ -64,7 +64,13 @@ def test_a_time_is_as_long_as_it_must_be(then: int, words: str) -> None:
 
 def test_a_time_is_in_the_given_zone() -> None:
     assert at_time(NOW, NOW, timezone(timedelta(hours=10))) == "00:13"
-    assert at_time(NOW - HOUR, NOW, timezone(timedelta(hours=10))) == "yesterday 23:13"
+    assert at_time(NOW - 13 * HOUR, NOW, timezone(timedelta(hours=10))) == "yesterday 11:13"
+
+
+def test_midnight_between_needs_no_date() -> None:
+    midnight = NOW + 9 * HOUR + 46 * 60 + 40  # 00:00
+    assert at_time(midnight + 600, midnight - 600, UTC) == "00:10"
+    assert at_time(midnight - 600, midnight + 600, UTC) == "23:50"
 
 
 @pytest.mark.parametrize(
