@@ -85,25 +85,20 @@ async def restore(pipeline: MemoryPipeline, run_id: int, *, confirmed: bool = Fa
 
 
 def _refuse_impossible(undone: MemoryRun, kept: Sequence[Change], root: OpenRoot) -> None:
-    refused = RestoreRefused(f"Run {undone.id} cannot be undone")
+    what = f"Run {undone.id} cannot be undone"
     if undone.root != str(root.path):
-        refused = RestoreRefused(
-            f"Run {undone.id} cannot be undone in {root.path}",
+        raise RestoreRefused(
+            f"{what} in {root.path}",
             why=f"it changed {undone.root}",
             next_step="Name that folder with --memory-root",
         )
-    elif undone.status != "done":
-        refused = RestoreRefused(
-            f"Run {undone.id} cannot be undone", why="none of what it was to change was left published"
-        )
-    elif not kept:
-        refused = RestoreRefused(
-            f"Run {undone.id} cannot be undone",
+    if undone.status != "done":
+        raise RestoreRefused(what, why="none of what it was to change was left published")
+    if not kept:
+        raise RestoreRefused(
+            what,
             why=f"it changed no file, or is older than the last {KEPT_RUNS} runs that did; no more is kept",
         )
-    else:
-        return
-    raise refused
 
 
 def _changed_since(kept: Sequence[Change], present: Sequence[Change]) -> list[str]:
