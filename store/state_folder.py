@@ -41,7 +41,7 @@ LOCK_WAIT_S = 30.0
 LOCK_RETRY_S = 0.02
 
 _GENERATION = re.compile(r"state_(\d+)\.sqlite")
-_OURS = re.compile(r"(state_\d+|user)\.sqlite.*|rollodex\.lock")
+_OURS = re.compile(r"(state_\d+|user)\.sqlite.*|(rollodex|memories)\.lock|staging")
 _SIDECARS = ("-wal", "-shm", "-journal")
 
 
