@@ -108,7 +108,9 @@ class MemoryDiff(LinesView):
         facts = [at_time(run.started_at, self._now, self._zone), engine, f"took {length}" if length else ""]
         facts.append(f"{whole(run.inputs)} memories read" if run.inputs else "")
         words = dot.join([f"run {run.id}", run_words(run), *filter(None, facts)])
-        yield [Segment(f"{glyph} ", style), Segment(cut(words, width - 2, glyphs.ellipsis), tones.bright)]
+        for line in worded(words, width - 2, tones.bright):
+            yield [Segment(f"{glyph} ", style), *line]
+            glyph = " "
         if run.reason:
             yield from worded(
                 visible_line(run.reason), width, tones.bad if run.status == "failed" else tones.text
