@@ -42,7 +42,7 @@ def can_enforce() -> str | None:
     try:
         _checked_backend()
     except UnsupportedOperation as error:
-        return str(error)
+        return ". ".join(filter(None, (error.why, error.next_step)))
     return None
 
 
@@ -130,13 +130,13 @@ def _writable(policy: ReadOnly | WorkspaceWrite, cwd: Path) -> Iterator[Path]:
 def _check_root(root: Path, what: str) -> None:
     """A root that is named must be there: without a mistyped one, the program would miss it in silence."""
     if not root.is_absolute():
-        raise refusal(f"{what} is not an absolute path: {root}")
+        raise refusal(f"{what} is not an absolute path: {str(root)!r}")
     if not root.exists():
-        raise refusal(f"{what} does not exist: {root}", "Create it, or name another")
+        raise refusal(f"{what} does not exist: {str(root)!r}", "Create it, or name another")
     if not os.access(root, os.R_OK):
-        raise refusal(f"{what} may not be read by this user: {root}")
+        raise refusal(f"{what} may not be read by this user: {str(root)!r}")
     if follow(root).real.is_relative_to("/proc"):
-        raise refusal(f"{what} shows what other programs do: {root}")
+        raise refusal(f"{what} shows what other programs do: {str(root)!r}")
 
 
 def _named(words: Sequence[str], cwd: Path) -> Iterator[Path]:

@@ -47,10 +47,13 @@ def enforced(request: pytest.FixtureRequest) -> None:
     reason = can_enforce() if sys.platform == "linux" else f"tried on Linux only, not on {sys.platform}"
     if reason is None:
         return
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+    assert reporter is not None
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
         reporter.ensure_newline()
-        reporter.write_line(f"WARNING: NO SANDBOX WAS TESTED HERE. {reason}", red=True, bold=True)
+        reporter.write_line(f"WARNING: THE SANDBOX IS NOT TESTED HERE. {reason}", red=True, bold=True)
     pytest.skip(reason)
 
 
@@ -403,7 +406,7 @@ attempt("by /proc/1/cwd", lambda: Path("/proc/1/cwd/../outside/diary.txt").read_
 attempt("beside", lambda: Path("../outside/diary.txt").read_text())
 attempt("passwords", lambda: Path("/etc/shadow").read_text())
 attempt("home", lambda: os.listdir(os.environ["HOME"]))
-attempt("temporary", lambda: os.listdir("/var/tmp"))
+attempt("logs", lambda: os.listdir("/var/log"))
 attempt("devices", lambda: Path("/dev/mem").read_bytes())
 """
 
