@@ -91,7 +91,10 @@ class ScriptedModel:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def script(self, prompt: str, *responses: Sequence[Step]) -> None:
-        """Say how the turn of this prompt goes: the n-th response answers its n-th request."""
+        """Say how the turn of this prompt goes: the n-th response answers its n-th request.
+
+        A prompt that ends in "…" stands for all that begin with what is before it.
+        """
         self._scripts[prompt] = responses
 
     @asynccontextmanager
@@ -144,7 +147,11 @@ class ScriptedModel:
         """The script's response to this request of its turn."""
         items: list[dict[str, Any]] = request["input"]
         place = max((n for n, item in enumerate(items) if _is_prompt(item)), default=0)
-        responses: Sequence[Sequence[Step]] = self._scripts.get(_user_text(items[place]), ())
+        prompt = _user_text(items[place])
+        named = (name for name in self._scripts if name.endswith("…") and prompt.startswith(name[:-1]))
+        responses: Sequence[Sequence[Step]] = self._scripts.get(prompt) or self._scripts.get(
+            next(named, ""), ()
+        )
         answered = sum(item["type"].endswith("_call_output") for item in items[place:])
         if answered < len(responses):
             return responses[answered]

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import sys
+from asyncio.subprocess import Process, SubprocessStreamProtocol
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,7 +40,7 @@ _NO_SUCH_METHOD: Final = -32601
 class AppServer:
     """One connection. A call raises EngineFailed, with Codex's words, when it is refused or Codex ends."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process) -> None:
         self.user_agent = ""
         """What Codex calls itself: `<client>/<version> (…)`."""
         self._process = process
@@ -173,20 +174,18 @@ async def app_server(
             why="only Linux and macOS can end a program with all that it started",
             next_step="Start a session of Codex: its pipeline runs with it",
         )
+    loop = asyncio.get_running_loop()
     held, lifeline = os.pipe()
     try:
         try:
-            process = await asyncio.create_subprocess_exec(
+            transport, protocol = await loop.subprocess_exec(
+                lambda: SubprocessStreamProtocol(_LINE_BYTES, loop),
                 *(sys.executable, "-I", "-S", str(Path(leash.__file__)), str(held)),
                 *(program, "app-server", *arguments),
                 cwd=cwd,
                 env=environment,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
                 pass_fds=(held,),
                 start_new_session=True,
-                limit=_LINE_BYTES,
             )
         except (OSError, ValueError) as error:
             raise EngineFailed("Codex cannot be started", why=str(error)) from error
@@ -194,6 +193,7 @@ async def app_server(
             os.close(held)
         with suppress(BrokenPipeError):  # then there is no answer either
             os.write(lifeline, b"\n")
+        process = Process(transport, protocol, loop)
         server = AppServer(process)
         listening = [
             asyncio.create_task(server.listen()),
@@ -206,13 +206,16 @@ async def app_server(
         finally:
             os.close(lifeline)
             lifeline = -1
-            await _ended(process, listening)
+            try:
+                await _ended(process, listening)
+            finally:
+                transport.close()
     finally:
         if lifeline >= 0:
             os.close(lifeline)
 
 
-async def _let_end(process: asyncio.subprocess.Process) -> None:
+async def _let_end(process: Process) -> None:
     """Have it close its databases and end, which both versions do once their stdin has."""
     assert process.stdin is not None
     process.stdin.close()
@@ -221,17 +224,23 @@ async def _let_end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def _ended(process: asyncio.subprocess.Process, listening: Sequence[asyncio.Task[None]]) -> None:
-    """Wait until the leash has ended everything; a cancellation meanwhile waits as well."""
-    waiting = asyncio.ensure_future(process.wait())
+async def _ended(process: Process, listening: Sequence[asyncio.Task[None]]) -> None:
+    """Wait until the leash has ended everything and what was said is taken; a cancellation waits as well."""
+
+    async def ended() -> None:
+        await process.wait()
+        # A process that the leash could not find may hold the pipes open for ever.
+        await asyncio.wait(listening, timeout=_CLOSE_SECONDS)
+        for task in listening:
+            task.cancel()
+        await asyncio.gather(*listening, return_exceptions=True)
+
+    waiting = asyncio.ensure_future(ended())
     cancelled: asyncio.CancelledError | None = None
     while not waiting.done():
         try:
             await asyncio.shield(waiting)
         except asyncio.CancelledError as error:
             cancelled = error
-    for task in listening:
-        task.cancel()
-    await asyncio.gather(*listening, return_exceptions=True)
     if cancelled is not None:
         raise cancelled

@@ -23,6 +23,7 @@ from store.memories.codex_precheck import in_use, why_nothing_ran
 from store.memories.codex_tables import databases, read_database
 from store.memories.codex_waits import why_failed
 from store.memories.models import PHASE2, STAGE1, CodexRun, RunProgress
+from store.memories.running import Program, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ TIME_LIMIT_SECONDS: Final = 30 * 60.0
 """How long a run may take; consolidation is an agent at work."""
 
 TURN_SECONDS: Final = 5 * 60.0
+_FEATURES_SECONDS: Final = 60.0
 
 PROMPT: Final = "Reply with the one word OK, and do nothing else."
 """What the turn asks for: it is only there because a session's first turn starts the pipeline."""
@@ -80,34 +82,40 @@ async def run_codex_pipeline(
     Raises EngineFailed when Codex cannot be started, does not answer or ends too early; UnsupportedOperation
     where it has no such pipeline.
     """
-    path = program or shutil.which("codex")
+    surroundings = {**(os.environ if environment is None else environment), "CODEX_HOME": str(home.path)}
+    path = shutil.which(program or "codex", path=surroundings.get("PATH"))
     if path is None:
         raise EngineFailed(
-            "Codex cannot be started", why="there is no `codex` on PATH", next_step="Name its path"
+            "Codex cannot be started",
+            why=f"there is no program {program}" if program else "there is no `codex` on PATH",
+            next_step="Name its path",
         )
-    surroundings = {**(os.environ if environment is None else environment), "CODEX_HOME": str(home.path)}
+    path = str(Path(path).absolute())  # noqa: ASYNC240  (touches no disk; it is started in another folder)
     if home.sqlite_path != home.path:
         surroundings["CODEX_SQLITE_HOME"] = str(home.sqlite_path)
-    report(RunProgress(phase="extraction", step="starting Codex"))
-    arguments = await _feature_arguments(path, surroundings)
     with tempfile.TemporaryDirectory(prefix="rollodex-") as work:
+        arguments = await _feature_arguments(path, surroundings, Path(work))
+        started = f"codex app-server {' '.join(arguments)}".rstrip()
+        report(RunProgress(phase="extraction", step="starting Codex", output=started))
         async with app_server(path, arguments, surroundings, Path(work)) as server:
-            run = _Run(home, server, report, patience)
-            limit = ""
+            following = _Following(home, server, report, patience)
             try:
                 async with asyncio.timeout(seconds):
-                    trouble = await run.begin(work)
-                    await run.follow()
+                    trouble = await following.begin(work)
+                    await following.follow()
             except TimeoutError:
-                limit = f"Codex was not done within {seconds / 60:.0f} min, and was ended"
-                trouble = ""
-            await run.put_away()
-    return await _result(run, ("app-server", *arguments), limit or trouble, now_s())
+                given = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:g} s"
+                trouble = f"Codex was not done within {given}, and was ended"
+            await following.put_away()
+    return await _result(following, ("app-server", *arguments), trouble, now_s())
 
 
-async def _feature_arguments(program: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+async def _feature_arguments(program: str, environment: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
     """What turns memories on for one run, nothing when they are. Raises as `run_codex_pipeline`."""
-    listed = await _output(program, ("features", "list"), environment)
+    asked = Program(
+        (program, "features", "list"), cwd, "`codex features list`", environment, _FEATURES_SECONDS
+    )
+    listed = await run(asked, "", lambda _: None)
     known = {words[0]: words[-1] for line in listed.splitlines() if len(words := line.split()) >= 3}
     name = next((name for name in _FEATURES if name in known), None)
     if name is None:
@@ -119,41 +127,12 @@ async def _feature_arguments(program: str, environment: Mapping[str, str]) -> tu
     return () if known[name] == "true" else ("-c", f"features.{name}=true")
 
 
-async def _output(program: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    """What a short command prints. Raises EngineFailed."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *arguments,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except (OSError, ValueError) as error:
-        raise EngineFailed("Codex cannot be started", why=str(error)) from error
-    try:
-        async with asyncio.timeout(30):
-            out, err = await process.communicate()
-    except TimeoutError:
-        raise EngineFailed(f"`codex {' '.join(arguments)}` did not end within 30 s") from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        said = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
-        raise EngineFailed(f"`codex {' '.join(arguments)}` failed", why=said[-1] if said else "")
-    return out.decode("utf-8", "replace")
-
-
 Key = tuple[str, str, str]
 """Database, kind and key of a job."""
 
 
 @dataclass(slots=True)
-class _Run:
+class _Following:
     home: CodexHome
     server: AppServer
     report: Report
@@ -264,7 +243,7 @@ class _Run:
         """Archive the thread that had a turn: so it is out of the list, and never becomes a memory."""
         if self.turned is not None:
             with suppress(EngineFailed):
-                await self.server.call("thread/archive", {"threadId": self.turned})
+                await self.server.call("thread/archive", {"threadId": self.turned}, seconds=10)
 
 
 _STEPS: Final = {
@@ -277,10 +256,10 @@ _STEPS: Final = {
 }
 
 
-async def _result(run: _Run, arguments: tuple[str, ...], trouble: str, now_s: int) -> CodexRun:
-    stage1 = [job for job in run.jobs.values() if job.kind == STAGE1]
+async def _result(following: _Following, arguments: tuple[str, ...], trouble: str, now_s: int) -> CodexRun:
+    stage1 = [job for job in following.jobs.values() if job.kind == STAGE1]
     failed = [job for job in stage1 if job.status == "error"]
-    phase2 = next((job for job in run.jobs.values() if job.kind == PHASE2), None)
+    phase2 = next((job for job in following.jobs.values() if job.kind == PHASE2), None)
     reasons = [trouble] if trouble else []
     if phase2 is not None and phase2.status == "error":
         reasons.append(f"consolidation failed ({why_failed(phase2)})")
@@ -288,14 +267,14 @@ async def _result(run: _Run, arguments: tuple[str, ...], trouble: str, now_s: in
         reasons.append(f"{len(failed)} of {len(stage1)} extractions failed")
     went_wrong = bool(reasons)
     if phase2 is None and not trouble:
-        pipelines = await asyncio.to_thread(read_codex_pipelines, run.home, now_s=now_s)
-        reasons += why_nothing_ran(in_use(run.home, pipelines), extracted=bool(stage1))
+        pipelines = await asyncio.to_thread(read_codex_pipelines, following.home, now_s=now_s)
+        reasons += why_nothing_ran(in_use(following.home, pipelines), extracted=bool(stage1))
     return CodexRun(
-        outcome="failed" if went_wrong else "succeeded" if run.jobs else "skipped",
+        outcome="failed" if went_wrong else "succeeded" if following.jobs else "skipped",
         reason="; ".join(reasons),
         arguments=arguments,
-        version=run.version,
-        thread_id=run.turned,
+        version=following.version,
+        thread_id=following.turned,
         succeeded=sum(job.status == "done" for job in stage1),
         failed=len(failed),
         failures=tuple((job.job_key, job.last_error or "") for job in failed),

@@ -68,7 +68,7 @@ def _settings(settings: Settings) -> Iterator[str]:
     if settings.problem:
         yield f"config.toml cannot be read ({settings.problem}): Codex may refuse to start"
     elif not settings.feature:
-        yield "config.toml does not turn memories on: they are turned on for this one run"
+        yield "config.toml does not turn memories on: they are for this one run (-c features.memories=true)"
     least = settings.table.get("min_rate_limit_remaining_percent", _LEAST_PERCENT)
     yield (
         "With a ChatGPT account, Codex 0.130 and later skip everything while less than"

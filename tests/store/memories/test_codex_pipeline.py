@@ -482,7 +482,7 @@ def test_what_a_run_would_skip_and_cost_is_told_before(home: CodexHome) -> None:
     with closing(state(home, MIGRATION_0130)) as connection:
         assert "No thread is due" in lines()
         assert "Nothing new is there to consolidate" in lines()
-        assert "turned on for this one run" in lines()
+        assert "-c features.memories=true" in lines()
         assert "less than 25 %" in lines()
 
         for number in range(3):
@@ -498,7 +498,7 @@ def test_what_a_run_would_skip_and_cost_is_told_before(home: CodexHome) -> None:
     (home.path / "config.toml").write_text(
         "[features]\nmemories = true\n[memories]\nmax_rollouts_per_startup = 7\n"
     )
-    assert "turned on for this one run" not in lines()
+    assert "-c features.memories=true" not in lines()
     assert "extractions (2)" in lines()
 
 
