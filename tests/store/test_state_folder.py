@@ -12,9 +12,9 @@ import pytest
 from store import state_folder
 from store.connection import DAMAGE_SUFFIX, connect_reader, connect_writer, transaction
 from store.errors import NewerDatabase, SqliteTooOld, StateFolderError
-from store.migrate import migrations_in, schema_version, shipped
-from store.memories.root import LOCK_FILE
+from store.memories import root
 from store.memories.staging import STAGING
+from store.migrate import migrations_in, schema_version, shipped
 from store.state_folder import APPLICATION_ID, LOCK_FILE, StateFiles, prepare, set_aside
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_nobody_else_may_look(tmp_path: Path) -> None:
 
 @posix_only
 def test_a_folder_and_files_left_open_are_closed_to_others(files: StateFiles) -> None:
-    (files.folder / LOCK_FILE).touch()
+    (files.folder / root.LOCK_FILE).touch()
     (files.folder / STAGING).mkdir()
     files.folder.chmod(0o755)
     files.user.chmod(0o644)
