@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         FileChange,
         JobRow,
         MemoryRun,
-        Phase2,
         Pipeline,
         RunProgress,
         ThreadMemory,
@@ -64,17 +63,17 @@ def _pipeline_object(pipeline: Pipeline, now_s: int) -> dict[str, Any]:
         "root": pipeline.root,
         "jobs": [_job_object(row.job) for row in pipeline.jobs],
         "outputs": pipeline.outputs,
-        "phase2": _phase2_object(pipeline.phase2, now_s),
+        "phase2": {
+            "state": pipeline.phase2.state,
+            "dirty": pipeline.phase2.dirty,
+            "reason": _phase2_reason(pipeline, now_s),
+        },
         "notice": None if pipeline.notice is None else notice_line(pipeline.notice),
     }
 
 
 def _job_object(job: MemoryJob) -> dict[str, Any]:
     return {column: getattr(job, column) for column in _JOB_COLUMNS}
-
-
-def _phase2_object(phase2: Phase2, now_s: int) -> dict[str, Any]:
-    return {"state": phase2.state, "dirty": phase2.dirty, "reason": phase2_reason(phase2, now_s)}
 
 
 def extraction_object(result: ExtractionResult) -> dict[str, Any]:
@@ -148,12 +147,16 @@ def _pipeline_lines(pipeline: Pipeline, name: str, now_s: int) -> Iterator[str]:
     waiting = [f"{whole(pipeline.waiting)} waiting"] if pipeline.waiting else []
     words = ", ".join([*waiting, *counts]) or "nothing waits"
     yield f"  extraction     {words}; {whole(pipeline.outputs)} outputs kept"
-    yield f"  consolidation  {phase2_reason(pipeline.phase2, now_s)}"
+    yield f"  consolidation  {_phase2_reason(pipeline, now_s)}"
     for wait in pipeline.waits:
         yield f"  · {visible_line(wait)}"
     for row in pipeline.jobs:
         if row.state != "done" and row.job.kind != "memory_consolidate_global":
             yield f"  {_thread(row)}  {job_reason(row, now_s)}"
+
+
+def _phase2_reason(pipeline: Pipeline, now_s: int) -> str:
+    return phase2_reason(pipeline.phase2, now_s, owner=pipeline.owner)
 
 
 def _thread(row: JobRow) -> str:
