@@ -105,8 +105,11 @@ async def run_codex_pipeline(
                     await following.follow()
             except TimeoutError:
                 given = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:g} s"
-                trouble = f"Codex was not done within {given}, and was ended"
-            await following.put_away()
+                trouble = (
+                    f"Codex was not done within {given} and was ended; what it had begun keeps its lease"
+                )
+            finally:
+                await following.put_away()
     return await _result(following, ("app-server", *arguments), trouble, now_s())
 
 
@@ -243,7 +246,7 @@ class _Following:
         """Archive the thread that had a turn: so it is out of the list, and never becomes a memory."""
         if self.turned is not None:
             with suppress(EngineFailed):
-                await self.server.call("thread/archive", {"threadId": self.turned}, seconds=10)
+                await self.server.call("thread/archive", {"threadId": self.turned}, seconds=3)
 
 
 _STEPS: Final = {

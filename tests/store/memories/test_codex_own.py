@@ -295,7 +295,8 @@ async def test_a_run_that_takes_too_long_is_ended(fake: FakeCodex) -> None:
 
     run = await fake.run(seconds=0.8)
 
-    assert (run.outcome, run.reason) == ("failed", "Codex was not done within 0.8 s, and was ended")
+    assert run.outcome == "failed"
+    assert run.reason.startswith("Codex was not done within 0.8 s and was ended")
     assert_gone(fake.noted("pids"))
 
 
@@ -343,6 +344,15 @@ async def test_a_codex_that_ends_or_refuses_is_a_failure_with_its_words(
         await fake.run()
 
 
+async def test_a_thread_whose_turn_is_refused_is_put_away_too(fake: FakeCodex) -> None:
+    fake.plan(refused={"turn/start": "no such model"})
+
+    with pytest.raises(EngineFailed, match="no such model"):
+        await fake.run()
+
+    assert fake.methods[-1] == "thread/archive"
+
+
 async def test_a_codex_without_the_feature_is_refused_before_it_starts(fake: FakeCodex) -> None:
     fake.plan(features="apps   stable   true\n")
 
@@ -366,6 +376,7 @@ async def test_cancelled_it_ends_codex_and_all_that_it_started(fake: FakeCodex) 
     with pytest.raises(asyncio.CancelledError):
         await run
 
+    assert fake.methods[-1] == "thread/archive"
     assert_gone(fake.noted("pids"))
 
 
