@@ -119,17 +119,26 @@ def wrap(confinement: Confinement) -> list[str]:
 def _only(readable: Sequence[Path], confinement: Confinement, writable: Sequence[Path]) -> Iterator[str]:
     """An empty root with the readable places in it, and with the links that lead to them outside."""
     places = [follow(path) for path in (*readable, *confinement.writable)]
-    real = outermost(place.real for place in places if not place.real.is_relative_to("/proc"))
+    real = outermost(place.real for place in places if not _is_private(place.real))
     if real == [Path("/")]:
         yield from _EVERYTHING
         return
     yield from _OWN
     for path in real:
-        if str(path) not in _PRIVATE:
-            yield from ("--ro-bind", str(path), str(path))
+        yield from ("--ro-bind", str(path), str(path))
     for link, text in sorted({each for place in places for each in place.links}):
         if not any(link.is_relative_to(folder) for folder in (*real, *map(Path, _PRIVATE))):
             yield from ("--symlink", text, str(link))
+
+
+def _is_private(path: Path) -> bool:
+    """Whether the sandbox has its own of this; a device from outside could not be opened in it."""
+    return (
+        str(path) in _PRIVATE
+        or path.is_relative_to("/proc")
+        or path.is_char_device()
+        or path.is_block_device()
+    )
 
 
 def _bubblewrap() -> Path:
@@ -144,14 +153,14 @@ def _explained(said: str) -> tuple[str, str]:
     if "mount proc" in said:
         return (
             f"{said}; a container that hides parts of /proc forbids a new one",
-            "Start the container with the whole of /proc, or run Rollodex outside it",
+            "Run Rollodex outside, or give it all of /proc (Docker: --security-opt systempaths=unconfined)",
         )
     for file, value, remedy in SWITCHES:
         if os.geteuid() != 0 and _reads(file) == value:
             return f"this system forbids user namespaces ({said})", f"Allow them: {remedy}"
     return (
         said or "bubblewrap let a program do what it must not",
-        "Allow user namespaces; in a container, by how it is started",
+        "Allow user namespaces (Docker: --security-opt seccomp=unconfined, apparmor=unconfined)",
     )
 
 

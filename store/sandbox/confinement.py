@@ -50,8 +50,10 @@ def run_probe(argv: Sequence[str]) -> str | None:
             timeout=PROBE_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         return str(error)
+    except subprocess.TimeoutExpired:
+        return f"{argv[0]} did not end within {PROBE_SECONDS} s"
     return None if done.stdout == "kept\n" else done.stderr.strip().rpartition("\n")[2]
 
 

@@ -514,6 +514,22 @@ def test_what_the_command_line_names_can_be_read(outside: Path, staging: Path, t
     assert "third" in done.stderr
 
 
+@pytest.mark.parametrize("named", ["/dev/null", "/dev", "/proc/self/status", "/proc", "/dev/stdin"])
+def test_devices_and_processes_are_its_own_whatever_is_named(staging: Path, named: str) -> None:
+    script = "ls /proc | grep -c '^[0-9]'; echo x >/dev/null && ls /dev | grep -c mem"
+    done = run(["sh", "-c", script, "sh", named], ReadOnly(access=only()), staging)
+    assert (int(done.stdout.split()[0]) < 10, done.stdout.split()[1], done.stderr) == (True, "0", "")
+
+
+def test_everything_may_be_named_and_is_still_not_written(outside: Path, staging: Path) -> None:
+    done = run(
+        ["sh", "-c", 'cat "$DIARY"; echo x >"$DIARY"'],
+        ReadOnly(access=only(Path("/"))), staging, DIARY=outside / "diary.txt",
+    )  # fmt: skip
+    assert done.stdout == "dear diary"
+    assert "Read-only file system" in done.stderr
+
+
 def test_without_the_platform_defaults_they_are_not_there(staging: Path) -> None:
     roots = tuple(path for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists())
     access = Restricted(include_platform_defaults=False, readable_roots=roots)
