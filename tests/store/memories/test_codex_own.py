@@ -32,7 +32,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 NOW = 1_795_400_000
-QUICK = Patience(claim=0.4, start=0.4, settle=0.2, poll=0.01)
+PATIENT = Patience(claim=30, start=30, settle=30, poll=0.01)
+QUICK = Patience(claim=0.5, start=1, settle=0.5, poll=0.01)
+"""Where something is waited for that does not come."""
 
 FAKE = """
 import json, os, sqlite3, subprocess, sys, time
@@ -146,7 +148,7 @@ class FakeCodex:
             report=self.progress.append,
             program=str(self.program),
             environment=self.environment,
-            **{"patience": QUICK} | options,
+            **{"patience": PATIENT} | options,
         )
 
     def noted(self, name: str) -> list[Any]:
@@ -212,9 +214,9 @@ async def test_the_thread_alone_starts_it_in_an_early_version(fake: FakeCodex) -
 
 
 async def test_an_early_version_that_was_importing_is_asked_a_second_time(fake: FakeCodex) -> None:
-    fake.plan("0.105.0", **{"thread_start 2": [("jobs", [stage1("a", "done")])]})
+    fake.plan("0.105.0", **{"thread_start 2": [("jobs", [stage1("a", "done"), phase2("done")])]})
 
-    run = await fake.run()
+    run = await fake.run(patience=QUICK)
 
     assert (run.outcome, run.succeeded) == ("succeeded", 1)
     assert fake.methods == ["initialize", "thread/start", "thread/start"]
@@ -223,7 +225,7 @@ async def test_an_early_version_that_was_importing_is_asked_a_second_time(fake: 
 async def test_nothing_is_passed_where_memories_are_on(fake: FakeCodex) -> None:
     fake.plan(features="memories   stable   true\n", turn_start=[COMPLETED])
 
-    assert (await fake.run()).arguments == ("app-server",)
+    assert (await fake.run(patience=QUICK)).arguments == ("app-server",)
 
 
 async def test_where_nothing_is_taken_the_reason_is_told(fake: FakeCodex) -> None:
@@ -235,7 +237,7 @@ async def test_where_nothing_is_taken_the_reason_is_told(fake: FakeCodex) -> Non
         )
     fake.plan(turn_start=[COMPLETED])
 
-    run = await fake.run()
+    run = await fake.run(patience=QUICK)
 
     assert run.outcome == "skipped"
     assert "Codex lets it rest for 6 hours" in run.reason
@@ -245,7 +247,7 @@ async def test_where_nothing_is_taken_the_reason_is_told(fake: FakeCodex) -> Non
 async def test_a_consolidation_that_does_not_come_is_not_waited_for(fake: FakeCodex) -> None:
     fake.plan(turn_start=[("jobs", [stage1("a", "done")]), COMPLETED])
 
-    run = await fake.run()
+    run = await fake.run(patience=QUICK)
 
     assert (run.outcome, run.succeeded, run.consolidation) == ("succeeded", 1, None)
 
@@ -268,7 +270,7 @@ async def test_a_turn_that_fails_is_the_reason(fake: FakeCodex) -> None:
     }
     fake.plan(turn_start=[("completed", failure)])
 
-    run = await fake.run()
+    run = await fake.run(patience=QUICK)
 
     assert run.outcome == "failed"
     assert run.reason.startswith("the turn that starts it failed: 401 for ")
@@ -285,7 +287,7 @@ async def test_a_job_that_another_session_takes_over_is_no_longer_followed(fake:
         ]
     )
 
-    run = await fake.run()
+    run = await fake.run(patience=QUICK)
 
     assert (run.outcome, run.succeeded) == ("succeeded", 1)
 
@@ -293,17 +295,17 @@ async def test_a_job_that_another_session_takes_over_is_no_longer_followed(fake:
 async def test_a_run_that_takes_too_long_is_ended(fake: FakeCodex) -> None:
     fake.plan(turn_start=[("fork", None), ("jobs", [stage1("a", "running")]), COMPLETED])
 
-    run = await fake.run(seconds=0.8)
+    run = await fake.run(seconds=2)
 
     assert run.outcome == "failed"
-    assert run.reason.startswith("Codex was not done within 0.8 s and was ended")
+    assert run.reason.startswith("Codex was not done within 2 s and was ended")
     assert_gone(fake.noted("pids"))
 
 
 async def test_what_codex_asks_of_its_client_is_refused(fake: FakeCodex) -> None:
     fake.plan(turn_start=[("ask", "item/commandExecution/requestApproval"), COMPLETED])
 
-    await fake.run()
+    await fake.run(patience=QUICK)
 
     (answer,) = fake.noted("answers")
     assert (answer["id"], answer["error"]["message"]) == ("q1", "nobody to ask")
