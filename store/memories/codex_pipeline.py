@@ -89,6 +89,16 @@ def codex_owns(home: CodexHome, root: Path, *, busy_seconds: float = BUSY_SECOND
     return None if baseline is None else f"Codex's own pipeline writes there (it keeps its {baseline} there)"
 
 
+def folder_codex_reads(home: CodexHome) -> Path:
+    """Whose memories Codex gives to its threads, by its databases and `[memories] version` (0.169)."""
+    try:
+        families = {database.family for database in databases(home)}
+    except CodexDatabaseError:
+        families = set()
+    v2 = "memories_v2" in families and read_settings(home.path).version == "v2"
+    return home.path / FOLDERS["memories_v2" if v2 else "memories"]
+
+
 _BASELINE: Final = b"Initialize Codex git baseline"
 """The message of the commit that Codex makes."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -36,12 +37,15 @@ async def read_pipelines(
 ) -> tuple[Pipeline, ...]:
     """Ours first, then one for each of Codex's databases that has a pipeline. Raises DatabaseError."""
     # Headless callers that only ask for ours do without its imports.
-    from store.memories.codex_pipeline import read_codex_pipelines
+    from store.memories.codex_pipeline import folder_codex_reads, read_codex_pipelines
 
     now_s = pipeline.now_s()
     ours = await pipeline.database.read(
         lambda c: read_pipeline(c, pipeline.root, now_s=now_s, me=this_process(), limits=limits)
     )
+    read = await asyncio.to_thread(folder_codex_reads, pipeline.home)
+    if len({await asyncio.to_thread(os.path.realpath, folder) for folder in (pipeline.root, read)}) > 1:
+        ours = ours.model_copy(update={"waits": (f"Codex does not read this folder: it reads {read}",)})
     codexs = await asyncio.to_thread(
         read_codex_pipelines, pipeline.home, now_s=now_s, titles=partial(thread_titles, pipeline.state)
     )

@@ -20,7 +20,7 @@ from codex_databases import (
 )
 
 from store.home import CodexHome, find_home
-from store.memories.codex_pipeline import codex_owns, read_codex_pipelines
+from store.memories.codex_pipeline import codex_owns, folder_codex_reads, read_codex_pipelines
 from store.memories.codex_precheck import precheck
 
 if TYPE_CHECKING:
@@ -555,3 +555,22 @@ def test_the_corpus_is_shown_right(corpus_home: tuple[str, CodexHome]) -> None:
         assert {row.job.last_error for row in pipelines[0].jobs[1:]} == {
             "EOF while parsing a string at line 1 column 400"
         }
+
+
+@pytest.mark.parametrize(
+    ("databases", "config", "folder"),
+    [
+        ((), "", "memories"),
+        (("memories_1",), "", "memories"),
+        (("memories_1", "memories_v2_1"), "", "memories_v2"),
+        (("memories_1", "memories_v2_1"), '[memories]\nversion = "v1"\n', "memories"),
+    ],
+)
+def test_which_folder_codex_reads(
+    tmp_path: Path, databases: tuple[str, ...], config: str, folder: str
+) -> None:
+    (tmp_path / "config.toml").write_text(config)
+    for name in databases:
+        (tmp_path / f"{name}.sqlite").touch()
+    home = CodexHome(path=tmp_path, given=tmp_path, sqlite_path=tmp_path)
+    assert folder_codex_reads(home) == tmp_path / folder
