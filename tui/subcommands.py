@@ -96,7 +96,7 @@ async def show_thread(
                 if as_json:
                     yield from json_output.transcript_chunks(thread, tools, () if form == "tools" else items)
                 elif form == "markdown":
-                    from store.rollouts.markdown import to_markdown
+                    from store.export.markdown import to_markdown
 
                     yield from _for_terminal(to_markdown(thread, items))
                 else:

@@ -11,9 +11,9 @@ from conversation_lines import OWN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from store.export.markdown import to_markdown
 from store.models import Thread
 from store.rollouts import conversation, events, tool_calls
-from store.rollouts.markdown import to_markdown
 from store.rollouts.transcript import Transcript
 
 LABELS = sorted(

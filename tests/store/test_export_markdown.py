@@ -19,8 +19,8 @@ from conversation_lines import (
     said,
 )
 
+from store.export.markdown import to_markdown
 from store.models import Git, Thread
-from store.rollouts.markdown import to_markdown
 
 if TYPE_CHECKING:
     from pathlib import Path
