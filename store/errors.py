@@ -103,3 +103,7 @@ class ConfigError(StoreError):
 
 class UnknownRun(StoreError):
     """No run of the memory pipeline has this number."""
+
+
+class ExportError(StoreError):
+    """What was to be exported or copied cannot be written as asked; what was there is as it was."""

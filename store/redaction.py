@@ -10,7 +10,10 @@ linear in the length of the text, whatever it holds.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Where a token begins: not within a word, though an escape, a colour code or a percent code is no word.
 _BEGIN: Final = (
@@ -101,15 +104,25 @@ _KEY_END: Final = re.compile(
 _WORDS: Final = {"quoted_password": "password", "url_password": "password"}
 
 
-def redact(text: str) -> str:
-    """Return the text with each secret as `[redacted: kind]`; text that was redacted stays as it is."""
-    text = _SECRETS.sub(_mask, text)
+def redact(text: str, on_secret: Callable[[str, str], None] | None = None) -> str:
+    """Return the text with each secret as `[redacted: kind]`; text that was redacted stays as it is.
+
+    `on_secret` is told the kind of each, and the secret itself.
+    """
+
+    def mask(match: re.Match[str]) -> str:
+        group = match.lastgroup or ""
+        kind = _WORDS.get(group, group.replace("_", " "))
+        if on_secret is not None:
+            on_secret(kind, match[group])
+        return f"{match.string[match.start() : match.start(group)]}[redacted: {kind}]"
+
+    def mask_reversed(match: re.Match[str]) -> str:
+        if on_secret is not None:
+            on_secret("private key", match[0][::-1])
+        return "[redacted: private key]"[::-1]
+
+    text = _SECRETS.sub(mask, text)
     if "PRIVATE KEY-----" in text or "PRIVATE KEY BLOCK-----" in text:
-        text = _KEY_END.sub("[redacted: private key]"[::-1], text[::-1])[::-1]
+        text = _KEY_END.sub(mask_reversed, text[::-1])[::-1]
     return text
-
-
-def _mask(match: re.Match[str]) -> str:
-    kind = match.lastgroup or ""
-    word = _WORDS.get(kind, kind.replace("_", " "))
-    return f"{match.string[match.start() : match.start(kind)]}[redacted: {word}]"

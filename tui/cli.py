@@ -10,6 +10,7 @@ import click
 
 from store.errors import BadCursor, StoreError
 from tui.emitting import OutputClosed, OutputFailed, drop_output, emit
+from tui.export_command import export
 from tui.memory_cli import memories
 from tui.where import FOLDER, where_options
 
@@ -172,6 +173,7 @@ def schema(*, name: str | None, out: Path | None) -> None:
 
 
 rollodex.add_command(memories)
+rollodex.add_command(export)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -98,7 +98,7 @@ async def show_thread(
                 elif form == "markdown":
                     from store.export.markdown import to_markdown
 
-                    yield from _for_terminal(to_markdown(thread, items))
+                    yield from for_terminal(to_markdown(thread, items))
                 else:
                     for line in text_output.show_lines(thread, items, text_output.terminal_width()):
                         yield line + "\n"
@@ -111,10 +111,10 @@ def _raw(store: Store, thread: Thread) -> Iterator[str]:
 
     with open_decoded(store.home.path / thread.rollout_path) as stream:
         while chunk := stream.read(1 << 20):
-            yield from _for_terminal([chunk.decode("utf-8", "backslashreplace")])
+            yield from for_terminal([chunk.decode("utf-8", "backslashreplace")])
 
 
-def _for_terminal(pieces: Iterable[str]) -> Iterator[str]:
+def for_terminal(pieces: Iterable[str]) -> Iterator[str]:
     """Text as it is into a pipe or a file; on a terminal with everything in it made visible."""
     from widgets.formatting import visible
 
