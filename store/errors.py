@@ -105,5 +105,13 @@ class UnknownRun(StoreError):
     """No run of the memory pipeline has this number."""
 
 
+class BadMark(StoreError):
+    """A tag or a name that cannot be one."""
+
+
+class ActionRefused(StoreError):
+    """Codex is not asked for something that it would not do, or that would do harm; nothing was started."""
+
+
 class ExportError(StoreError):
     """What was to be exported or copied cannot be written as asked; what was there is as it was."""

@@ -20,6 +20,9 @@ _KEPT: Final = {
     "thread_memory": "thread_id",
     "jobs": "job_key",
     "reading_places": "thread_id",
+    "stars": "thread_id",
+    "tags": "thread_id",
+    "local_names": "thread_id",
 }
 """Every table with rows of threads, and the column that holds the thread's id."""
 

@@ -405,3 +405,13 @@ class Checked(Frozen):
 
     at_ms: int | None = None
     notices: tuple[Notice, ...] = ()
+
+
+class Marks(Frozen):
+    """What the person says of a thread, in Rollodex alone."""
+
+    starred: bool = False
+    tags: tuple[str, ...] = ()
+    """In the order of the alphabet."""
+    local_name: str | None = None
+    """A name that Codex does not know."""
