@@ -203,6 +203,7 @@ class _Reading:
                     parsed_bytes=read.parsed_bytes,
                     fold=read.fold,
                     complete=done,
+                    found=read.found,
                     base=base,
                 ),
                 read.parsed_bytes - offset,

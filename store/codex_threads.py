@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from store.codex_connection import FileStamp, file_stamp
 from store.codex_state import CodexState
 from store.connection import transaction
+from store.search.index import write_titles
 from store.session_index import FILE_NAME, names, read_session_index
 
 if TYPE_CHECKING:
@@ -47,14 +48,16 @@ def _add_index_names(connection: sqlite3.Connection, index: Mapping[str, str]) -
     known = dict(connection.execute("SELECT thread_id, name FROM codex_threads").fetchall())
     new = [(thread_id, name) for thread_id, name in index.items() if known.get(thread_id) is None]
     if new:
-        transaction(
-            connection,
-            lambda c: c.executemany(
-                "INSERT INTO codex_threads (thread_id, name) VALUES (?, ?)"
-                " ON CONFLICT (thread_id) DO UPDATE SET name = excluded.name",
-                new,
-            ),
-        )
+        transaction(connection, lambda c: _insert_names(c, new))
+
+
+def _insert_names(connection: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> None:
+    connection.executemany(
+        "INSERT INTO codex_threads (thread_id, name) VALUES (?, ?)"
+        " ON CONFLICT (thread_id) DO UPDATE SET name = excluded.name",
+        names,
+    )
+    write_titles(connection, [thread_id for thread_id, _name in names])
 
 
 def name_stamps(home: CodexHome) -> dict[str, FileStamp]:
@@ -88,12 +91,14 @@ def _write(
 ) -> None:
     known = set(connection.execute("SELECT thread_id, name, memory_mode FROM codex_threads").fetchall())
     gone = {row[0] for row in known} - {row[0] for row in rows}
+    new = sorted(set(rows) - known)
     connection.executemany("DELETE FROM codex_threads WHERE thread_id = ?", [(old,) for old in sorted(gone)])
     connection.executemany(
         "INSERT INTO codex_threads (thread_id, name, memory_mode) VALUES (?, ?, ?)"
         " ON CONFLICT (thread_id) DO UPDATE SET name = excluded.name, memory_mode = excluded.memory_mode",
-        sorted(set(rows) - known),
+        new,
     )
+    write_titles(connection, [*gone, *(thread_id for thread_id, _name, _mode in new)])
     connection.execute("DELETE FROM home_files")
     connection.executemany(
         "INSERT INTO home_files (path, size, mtime_ns, inode) VALUES (?, ?, ?, ?)",

@@ -54,7 +54,13 @@ def _read(home: Path, file: RolloutFile, *, full: bool) -> ReadOrReason:
     except RolloutError as error:
         return error.why or error.what
     return RolloutRead(
-        file, "full", read.facts, read.decoded_bytes, parsed_bytes=read.parsed_bytes, fold=read.fold
+        file,
+        "full",
+        read.facts,
+        read.decoded_bytes,
+        parsed_bytes=read.parsed_bytes,
+        fold=read.fold,
+        found=read.found,
     )
 
 

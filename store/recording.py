@@ -26,7 +26,13 @@ class DatabaseSink:
         Raises DatabaseError.
         """
         rollout = RolloutRead(
-            file, "full", read.facts, read.decoded_bytes, parsed_bytes=read.parsed_bytes, fold=read.fold
+            file,
+            "full",
+            read.facts,
+            read.decoded_bytes,
+            parsed_bytes=read.parsed_bytes,
+            fold=read.fold,
+            found=read.found,
         )
         now_ms = self._clock.now_ms()
         await self._database.write(lambda connection: write_read(connection, rollout, now_ms=now_ms))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from store.discrepancies import compare_rows, record, resolve
 from store.own_logs import log
 from store.rollouts.scan import is_reverted, rollout_id_in_name, rollout_order, thread_id_in_name
+from store.search.index import forget_found, forget_title, move_found, write_found, write_titles
 from store.thread_rows import FACT_COLUMNS, WORDS
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from store.models import DynamicTool
     from store.rollouts.metadata import RolloutFacts
     from store.rollouts.scan import RolloutFile
+    from store.rollouts.searchable import Found
 
 _ROW_COLUMNS: Final = (
     "id",
@@ -88,6 +90,8 @@ class RolloutRead:
     fold: bytes | None = None
     complete: bool = True
     """False while a huge file is only read in part: its row stays as the heads step made it."""
+    found: Found | None = None
+    """What a full read found to search."""
     base: KnownRollout | None = None
     """What an incremental read went on from; it is written only where the database still says so."""
 
@@ -134,6 +138,9 @@ def write_reads(connection: sqlite3.Connection, reads: Sequence[RolloutRead], *,
     known = _known_among(connection, [read.file.path for read in reads])
     news = [read for read in reads if (old := known.get(read.file.path)) is None or _goes_on(old, read)]
     connection.executemany(_UPSERT_ROLLOUT, [_rollout_row(read) for read in news])
+    write_found(
+        connection, [(read.file.path, read.found, _time(read)) for read in news if read.found is not None]
+    )
     whole = [read for read in news if read.complete]
     _resolve_what_came_back(connection, whole, known, now_ms)
     contested = _contested(connection, [read.facts.thread_id for read in whole])
@@ -152,6 +159,7 @@ def write_reads(connection: sqlite3.Connection, reads: Sequence[RolloutRead], *,
     for read in shown:
         if read.facts.tools:
             insert_tools(connection, read.facts.thread_id, read.facts.tools)
+    write_titles(connection, [read.facts.thread_id for read in whole])
     return len(news)
 
 
@@ -189,10 +197,16 @@ def _thread_row(connection: sqlite3.Connection, read: RolloutRead) -> tuple[obje
         file.compressed,
         read.step,
         facts.created_at,
-        facts.updated_at if facts.updated_at is not None else file.mtime_ns // 1_000_000,
+        _time(read),
         file.size,
         *_fact_values(facts),
     )
+
+
+def _time(read: RolloutRead) -> int:
+    """When the thread was last written to."""
+    told = read.facts.updated_at
+    return told if told is not None else read.file.mtime_ns // 1_000_000
 
 
 def _keeping_row_words(connection: sqlite3.Connection, facts: RolloutFacts) -> RolloutFacts:
@@ -400,6 +414,7 @@ def move_rollout(
 ) -> None:
     """Follow a file that was moved, archived or unarchived, without reading it again."""
     connection.execute("DELETE FROM rollouts WHERE path = ?", (file.path,))
+    move_found(connection, old.path, file.path)
     connection.execute(
         "UPDATE rollouts SET path = ?, size = ?, mtime_ns = ?, inode = ? WHERE path = ?",
         (file.path, file.size, file.mtime_ns, file.inode, old.path),
@@ -419,6 +434,7 @@ def forget_rollout(connection: sqlite3.Connection, path: str, *, now_ms: int) ->
     row = connection.execute("DELETE FROM rollouts WHERE path = ? RETURNING thread_id", (path,)).fetchone()
     if row is None:
         return None
+    forget_found(connection, path)
     thread_id: str | None = row[0]
     for kind in ("duplicate_file", "unreadable_file"):
         _resolve_at(connection, kind, thread_id, path, now_ms)
@@ -434,7 +450,9 @@ def prune_rollout(
     `thread_id` is for a row whose file is not known any more.
     """
     thread_id = forget_rollout(connection, path, now_ms=now_ms) or thread_id
-    gone = connection.execute("DELETE FROM threads WHERE id = ? AND rollout_path = ?", (thread_id, path))
+    shown = (thread_id, path)
+    forget_title(connection, *shown)
+    gone = connection.execute("DELETE FROM threads WHERE id = ? AND rollout_path = ?", shown)
     if gone.rowcount != 1:
         return
     connection.execute("UPDATE rollouts SET mtime_ns = -1 WHERE thread_id = ?", (thread_id,))

@@ -43,6 +43,7 @@ from store.rollouts.lines import (
 )
 from store.rollouts.open_turn import CALL_TYPES, OUTPUT_TYPES, OpenTurn
 from store.rollouts.scan import RolloutFile, created_ms_in_name
+from store.rollouts.searchable import GATHERED, Searchable
 from store.rollouts.turns import OwnTurns
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 KEPT_PROBLEMS: Final = 20
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _USAGE_TOLD = re.compile(rb'[^\\]{0,200}"payload":\{"type":"token_count","info":\{"total_token_usage":\{')
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _INJECTED_KINDS: Final = frozenset({"user_instructions", "environment_context"})
@@ -72,6 +73,8 @@ class Fold:
         self._inherited = InheritedPrefix()
         self._own = OwnTurns()
         self._turn = OpenTurn()
+        self.searchable = Searchable()
+        self._turn_cwd: str | None = None
         self._bad_lines = 0
         self._unknown_records = 0
         self._problems: list[Problem] = []
@@ -100,6 +103,8 @@ class Fold:
             return
         inherited = self._inherited.active and self._inherited.feed(data, kind)
         self._last_line = data
+        if not inherited and (gather := GATHERED.get(kind)) is not None:
+            gather(self.searchable, number, data, self._folder)
         if (handler := _HANDLERS.get(kind)) is not None:
             handler(self, data, inherited)
         elif kind == _META:
@@ -151,6 +156,7 @@ class Fold:
         context = read_payload(TurnContext, line)
         if context is not None:
             self._values.update(settings.from_turn_context(context, paginated=has_ordinal(line)))
+            self._turn_cwd = context.cwd or self._turn_cwd
         return context
 
     def take_settings(self, line: bytes) -> bool:
@@ -237,6 +243,8 @@ class Fold:
             "inherited": self._inherited.state(),
             "own": [self._own.standing, self._own.begun, self._own.before],
             "turn": self._turn.state(),
+            "turn_cwd": self._turn_cwd,
+            "searchable": self.searchable.state(),
             "bad_lines": self._bad_lines,
             "unknown_records": self._unknown_records,
             "problems": [asdict(problem) for problem in self._problems],
@@ -258,6 +266,8 @@ class Fold:
         fold._inherited = InheritedPrefix(*kept["inherited"])
         fold._own = OwnTurns(*kept["own"])
         fold._turn = OpenTurn(*kept["turn"])
+        fold._turn_cwd = kept["turn_cwd"]
+        fold.searchable = Searchable(*kept["searchable"], fresh=False)
         fold._bad_lines = kept["bad_lines"]
         fold._unknown_records = kept["unknown_records"]
         fold._problems = [Problem(**problem) for problem in kept["problems"]]
@@ -285,7 +295,7 @@ class Fold:
         if len(self._problems) < KEPT_PROBLEMS:
             self._problems.append(problem)
 
-    def _take_prompt(self, text: str, *, images: bool, inherited: bool) -> None:
+    def _take_prompt(self, line: bytes, text: str, *, images: bool, inherited: bool) -> None:
         request = settings.request_of(text)
         shown = request or (settings.IMAGE_ONLY if images else "")
         if shown:
@@ -294,32 +304,56 @@ class Fold:
         if request:
             self._values.setdefault("title", request)
         if not inherited:
+            opening = self.searchable.opening(self._number, text)
             self._own.prompt()
+            self._note_turn(opening)
+            self.searchable.message(opening, "prompt", line, text)
 
-    def _take_answer(self, *, inherited: bool) -> None:
+    def _take_answer(self, line: bytes, text: str, *, inherited: bool) -> None:
         if not inherited:
             self._own.answer()
+            self.searchable.message(self.searchable.opening(self._number, text), "answer", line, text)
+
+    @property
+    def _number(self) -> int:
+        """Of the line that is being taken."""
+        return self.next_line - 1
+
+    def _note_turn(self, line: int) -> None:
+        if self._own.turns > self.searchable.standing:
+            self.searchable.turn_began(line)
+
+    def _folder(self) -> str | None:
+        """In which folder the turn runs."""
+        if self._context_line is not None:
+            self.take_context(self._context_line)
+            self._context_line = None
+        return self._turn_cwd or self.cwd
 
     def _on_user_message(self, line: bytes, inherited: bool) -> None:
         message = read_payload(UserMessage, line)
         if message is None or message.kind in _INJECTED_KINDS:
             return
         images = bool(message.images or message.local_images)
-        self._take_prompt(message.message or "", images=images, inherited=inherited)
+        self._take_prompt(line, message.message or "", images=images, inherited=inherited)
 
     def _on_agent_message(self, line: bytes, inherited: bool) -> None:
-        self._take_answer(inherited=inherited)
+        if not inherited:
+            message = read_payload(UserMessage, line)
+            self._take_answer(line, (message and message.message) or "", inherited=False)
 
     def _on_item_completed(self, line: bytes, inherited: bool) -> None:
         """Counted only where lines have ordinals; elsewhere `user_message`, `agent_message` say the same."""
         kind = completed_item_type(line)
-        if kind == "UserMessage":
+        if kind in ("UserMessage", "AgentMessage"):
             completed = read_payload(ItemCompleted, line)
             content = completed.item.content if completed is not None and completed.item is not None else None
+            inherited = inherited or not has_ordinal(line)
+            if kind == "AgentMessage":
+                self._take_answer(line, text_of(content), inherited=inherited)
+                return
             images = any(part is not None and "image" in (part.type or "") for part in content or ())
-            self._take_prompt(text_of(content), images=images, inherited=inherited or not has_ordinal(line))
-        elif kind == "AgentMessage":
-            self._take_answer(inherited=inherited or not has_ordinal(line))
+            self._take_prompt(line, text_of(content), images=images, inherited=inherited)
 
     def _on_message(self, line: bytes, inherited: bool) -> None:
         """A response item; in the bare form (before 0.36) nothing else tells what was said."""
@@ -330,14 +364,15 @@ class Fold:
             return
         text = text_of(message.content)
         if message.role == "assistant":
-            self._take_answer(inherited=inherited)
+            self._take_answer(line, text, inherited=inherited)
         elif message.role == "user" and not is_injected(text):
             images = any(part is not None and "image" in (part.type or "") for part in message.content or ())
-            self._take_prompt(text, images=images, inherited=inherited)
+            self._take_prompt(line, text, images=images, inherited=inherited)
 
     def _on_turn_begun(self, line: bytes, inherited: bool) -> None:
         if not inherited:
             self._own.begin()
+            self._note_turn(self._number)
             self._turn.begin(line)
 
     def _on_turn_ended(self, line: bytes, inherited: bool) -> None:
@@ -353,6 +388,7 @@ class Fold:
     def _on_rolled_back(self, line: bytes, inherited: bool) -> None:
         if not inherited and (rolled_back := read_payload(RolledBack, line)) is not None:
             self._own.roll_back(rolled_back.num_turns or 0)
+            self.searchable.roll_back(self._own.turns)
             self._turn.end()
 
     def _on_token_count(self, line: bytes, inherited: bool) -> None:

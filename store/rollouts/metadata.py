@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from store.rollouts.facts import Problem, RolloutFacts
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from store.rollouts.lines import RawLine
     from store.rollouts.scan import RolloutFile
+    from store.rollouts.searchable import Found
 
 __all__ = ["FullRead", "HeadRead", "Problem", "RolloutFacts", "read_full", "read_heads"]
 
@@ -33,6 +34,8 @@ class FullRead:
     parsed_bytes: int
     decoded_bytes: int | None
     done: bool
+    found: Found = field(compare=False)
+    """What can be searched in the lines that were taken, but for a last one without its newline."""
 
 
 def read_full(
@@ -69,9 +72,10 @@ def read_full(
                 done = False
                 break
         kept = state.dump()
+        found = state.searchable.take()
         facts = _facts(state, file, unfinished, source.damage, parsed)
         end = parsed if unfinished is None else unfinished.end
-        return FullRead(facts, kept, parsed, end if done else source.size, done)
+        return FullRead(facts, kept, parsed, end if done else source.size, done, found)
 
 
 def _limit(file: RolloutFile, offset: int, budget_bytes: int | None) -> int | None:

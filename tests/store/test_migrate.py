@@ -52,10 +52,25 @@ CHECKED_VALUES: dict[str, object] = {
     "step": "full",
     "status": "running",
     "id": 1,
+    "kind": "prompt",
+    "action": "read",
+    "discrepancies.kind": "a kind",
     "memory_runs.kind": "consolidate",
     "memory_runs.status": "done",
 }
 """What a column must hold that has a CHECK; everything else is made up from its type."""
+
+READ_ANEW_BELOW = 4
+"""Before this version of the state database nothing could be searched: all rollouts are read once more."""
+
+FORGOTTEN = {
+    "rollouts": {"step", "parsed_bytes", "fold"},
+    "backfill_state": {
+        *("status", "step", "last_watermark", "done", "failed", "bytes_done", "lease_until"),
+        *("owner_host", "owner_boot_id", "owner_pid", "owner_started_at", "owner_token"),
+    },
+}
+"""What is not known any more where everything is read anew."""
 
 
 @pytest.fixture
@@ -79,7 +94,11 @@ def write_steps(folder: Path, files: dict[str, str]) -> tuple[Migration, ...]:
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:
-    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
+    """Those that hold rows of our own: not what a virtual table keeps for itself."""
+    found = connection.execute(
+        "SELECT m.name FROM sqlite_master m JOIN pragma_table_list l ON l.name = m.name"
+        " WHERE l.schema = 'main' AND l.type = 'table' ORDER BY m.rowid"
+    )
     return [name for (name,) in found if not name.startswith("sqlite_")]
 
 
@@ -161,6 +180,8 @@ def check_upgrades_from_every_version(folder: Path, steps: Sequence[Migration]) 
             after = rows(connection)
             for table in before.keys() & after.keys():
                 kept = before[table][0].keys() & after[table][0].keys()
+                if step.version < READ_ANEW_BELOW:
+                    kept -= FORGOTTEN.get(table, set())
                 assert [{name: row[name] for name in kept} for row in after[table]] == [
                     {name: row[name] for name in kept} for row in before[table]
                 ], f"{table} from version {step.version}"

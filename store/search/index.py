@@ -1,0 +1,159 @@
+"""The search index's rows, written in the transaction of the rows that they belong to.
+
+Every function is one step of a unit of work, like those of `store.rollout_rows`. Items belong to a rollout's
+file and stay with it when it is moved; whether a search shows them is decided when it is made: only those of
+the file that a thread shows.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+from store.search.words import fold, foldable
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from store.rollouts.searchable import Found, SaidRow, TouchRow
+
+LONGEST_TITLE: Final = 2_000
+"""How much of a title or first prompt is in the titles' index, in characters; the items have all of it."""
+
+_HOUR_MS: Final = 3_600_000
+_HOUR_BITS: Final = 16
+_LAST_HOUR: Final = (1 << 46) - 1
+
+Written = tuple[str, "Found", int]
+"""A rollout's path, what a read of it found, and when it was begun or changed, in ms."""
+
+
+def write_found(connection: sqlite3.Connection, reads: Sequence[Written]) -> None:
+    """Write what a batch of reads found to search; what was rolled back or read anew goes."""
+    keys = _keys(connection, [path for path, _found, _at_ms in reads])
+    items: list[tuple[int, int, SaidRow]] = []
+    touches: list[tuple[int, TouchRow]] = []
+    for path, found, at_ms in reads:
+        key = keys[path]
+        if found.fresh:
+            _remove(connection, key)
+        elif found.cut is not None:
+            _remove(connection, key, found.cut)
+        items += [(at_ms if row.at is None else row.at, key, row) for row in found.said]
+        touches += [(key, row) for row in found.touches]
+    _insert_items(connection, items)
+    _insert_touches(connection, touches)
+
+
+def move_found(connection: sqlite3.Connection, old: str, new: str) -> None:
+    """Follow a file that was moved."""
+    forget_found(connection, new)
+    connection.execute("UPDATE search_rollouts SET path = ? WHERE path = ?", (new, old))
+
+
+def forget_found(connection: sqlite3.Connection, path: str) -> None:
+    """Remove all that was found in a file."""
+    row = connection.execute("DELETE FROM search_rollouts WHERE path = ? RETURNING key", (path,)).fetchone()
+    if row is not None:
+        _remove(connection, row[0])
+
+
+def write_titles(connection: sqlite3.Connection, thread_ids: Sequence[str]) -> None:
+    """Bring the titles' index up to date with the rows and names of these threads."""
+    changed = []
+    for key, *texts in connection.execute(
+        "SELECT t.key, c.name, t.title, t.first_user_message, s.name, s.title, s.prompt FROM threads t"
+        " LEFT JOIN codex_threads c ON c.thread_id = t.id LEFT JOIN search_titles s ON s.rowid = t.key"
+        " WHERE t.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(thread_ids),),
+    ).fetchall():
+        name, title, prompt = (fold((text or "")[:LONGEST_TITLE]) for text in texts[:3])
+        new = (name, title, "" if prompt == title else prompt)
+        if new != tuple(texts[3:]):
+            changed.append((key, *new))
+    connection.executemany(
+        "INSERT OR REPLACE INTO search_titles (rowid, name, title, prompt) VALUES (?, ?, ?, ?)",
+        sorted(changed),
+    )
+
+
+def forget_title(connection: sqlite3.Connection, thread_id: str | None, path: str) -> None:
+    """Remove the thread that shows a file from the titles' index; to be called while it has its row."""
+    connection.execute(
+        "DELETE FROM search_titles WHERE rowid = (SELECT key FROM threads WHERE id = ? AND rollout_path = ?)",
+        (thread_id, path),
+    )
+
+
+def _keys(connection: sqlite3.Connection, paths: Sequence[str]) -> dict[str, int]:
+    connection.executemany(
+        "INSERT INTO search_rollouts (path) VALUES (?) ON CONFLICT DO NOTHING", [(path,) for path in paths]
+    )
+    marks = ", ".join("?" * len(paths))
+    return dict(
+        connection.execute(f"SELECT path, key FROM search_rollouts WHERE path IN ({marks})", paths).fetchall()
+    )
+
+
+def _remove(connection: sqlite3.Connection, rollout: int, from_line: int = 0) -> None:
+    at = (rollout, from_line)
+    which = "SELECT id FROM search_items WHERE rollout = ? AND line >= ?"
+    connection.execute(f"DELETE FROM search_words WHERE rowid IN ({which})", at)
+    connection.execute("DELETE FROM search_items WHERE rollout = ? AND line >= ?", at)
+    connection.execute("DELETE FROM file_touches WHERE rollout = ? AND line >= ?", at)
+
+
+def _insert_items(connection: sqlite3.Connection, items: list[tuple[int, int, SaidRow]]) -> None:
+    """SQLite writes out what it holds of the index whenever an id is not above the last: so, in order."""
+    items.sort(key=itemgetter(0))
+    rows, words = [], []
+    for number, (_at_ms, rollout, row) in zip(_ids(connection, items), items, strict=True):
+        text = fold(row.text)
+        original = row.text if foldable(row.text) else None
+        rows.append((number, rollout, row.line, row.kind, row.at, row.tool, original))
+        words.append((number, text))
+    connection.executemany(
+        "INSERT INTO search_items (id, rollout, line, kind, at, tool, original) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.executemany("INSERT INTO search_words (rowid, words) VALUES (?, ?)", words)
+
+
+def _ids(connection: sqlite3.Connection, items: Iterable[tuple[int, int, SaidRow]]) -> Iterator[int]:
+    """A free id for each item, ascending; those of one hour lie together, as far as there is room."""
+    last = -1
+    for hour, group in groupby(items, key=lambda item: min(max(item[0] // _HOUR_MS, 0), _LAST_HOUR)):
+        free, room = _free(connection, hour, last)
+        for _ in group:
+            if not room:
+                hour += 1
+                free, room = _free(connection, hour, last)
+            yield free
+            last, free, room = free, free + 1, room - 1
+
+
+def _free(connection: sqlite3.Connection, hour: int, last: int) -> tuple[int, int]:
+    """The first free id of an hour, or of the next with room, above `last`; and how much room there is."""
+    while True:
+        end = hour + 1 << _HOUR_BITS
+        (used,) = connection.execute("SELECT MAX(id) FROM search_items WHERE id < ?", (end,)).fetchone()
+        free = max(hour << _HOUR_BITS, (-1 if used is None else used) + 1, last + 1)
+        if free < end:
+            return free, end - free
+        hour += 1
+
+
+def _insert_touches(connection: sqlite3.Connection, touches: Sequence[tuple[int, TouchRow]]) -> None:
+    paths = {row.path for _key, row in touches}
+    connection.executemany(
+        "INSERT INTO touched_paths (path, name) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(path, path.rpartition("/")[2]) for path in sorted(paths)],
+    )
+    connection.executemany(
+        "INSERT INTO file_touches (path, rollout, turn, action, line, at)"
+        " SELECT key, ?, ?, ?, ?, ? FROM touched_paths WHERE path = ? ON CONFLICT DO NOTHING",
+        [(key, row.turn, row.action, row.line, row.at, row.path) for key, row in touches],
+    )
