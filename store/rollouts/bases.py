@@ -12,7 +12,7 @@ from store.rollouts.scan import fingerprint, places, rank, rollout_id_in_name
 from store.rollouts.segment import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from store.rollouts.scan import RolloutFile
@@ -37,6 +37,13 @@ def find_bases(home: Path, rollout_path: str, known_paths: Iterable[str]) -> dic
         if file is not None:
             found[base] = home / file.path
     return found
+
+
+def missing_base(home: Path, rollout_path: str, bases: Mapping[str, Path]) -> str | None:
+    """The rollout id that the last of these bases (`find_bases`) goes on from, and that is not among them."""
+    last = list(bases.values())[-1].relative_to(home).as_posix() if bases else rollout_path
+    file = fingerprint(home, last)
+    return None if file is None else _base_of(home, file)
 
 
 def _base_of(home: Path, file: RolloutFile) -> str | None:
