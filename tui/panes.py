@@ -120,4 +120,4 @@ class TranscriptPane(TranscriptView, inherit_bindings=False):
 
     def say_no_error(self, by: int) -> None:
         """Say that there is none."""
-        self._say(f"no error {'below' if by > 0 else 'above'}")
+        self.note(f"no error {'below' if by > 0 else 'above'}")

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
-from textual.geometry import Size
 from textual.strip import Strip
 
-from widgets.glyphs import ASCII, UNICODE, Glyphs
-from widgets.strip_view import StripView
+from widgets.glyphs import UNICODE, Glyphs
+from widgets.reading_view import GUTTER, ReadingView
 from widgets.transcript_layout import TranscriptLayout
 from widgets.transcript_rendering import Look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import tzinfo
-
-    from widgets.code_lines import Line
-
-GUTTER = 2
-"""Cells left of the items: the cursor's bar and a blank."""
 
 PAGE_OVERLAP = 2
 """Lines of a page that stay in sight when turning it."""
 
 
-class TranscriptScroll(StripView):
+class TranscriptScroll(ReadingView):
     """A layout of items, drawn; a subclass reads the items that `read_what_is_missing` asks for."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"transcript--bar", "transcript--notice"}
-    DEFAULT_CSS = """
-    TranscriptScroll {
-        scrollbar-gutter: stable;
-        & > .transcript--bar { color: $text-disabled; }
-        &:focus > .transcript--bar { color: $accent; }
-        & > .transcript--notice { color: $text-muted; background: $panel; }
-    }
-    """
-    ALLOW_SELECT = False
 
     def __init__(
         self,
@@ -48,36 +30,20 @@ class TranscriptScroll(StripView):
         id: str | None = None,  # noqa: A002 - Textual's own name
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._zone = zone
-        self._glyphs = glyphs
+        super().__init__(zone=zone, glyphs=glyphs, id=id, classes=classes)
         self._layout = TranscriptLayout()
-        self._cursor = 0
-        self._follows = True
-        self._settling = False
-        self._new_below = 0
-        self._note = ""
 
     def read_what_is_missing(self) -> None:
         """Called whenever other items may have come into sight."""
         raise NotImplementedError
 
-    def words_instead(self) -> Iterable[Line]:
-        """What stands where there are no items."""
-        raise NotImplementedError
-
     @property
-    def _height(self) -> int:
-        return max(1, self.scrollable_content_region.height)
+    def _total(self) -> int:
+        return self._layout.heights.total
 
     @property
     def _page(self) -> int:
         return self._height + PAGE_OVERLAP
-
-    @property
-    def follows(self) -> bool:
-        """Whether the end is in sight and stays so when the thread grows."""
-        return self._follows
 
     def _window(self, margin: int) -> tuple[int, int]:
         """The first and last item in sight, and so many lines above and below."""
@@ -123,35 +89,6 @@ class TranscriptScroll(StripView):
             self._place(self._layout.heights.total)
         else:
             self._place(self._layout.heights.top(min(position, self._layout.count - 1)) - row)
-
-    def _place(self, line: int) -> None:
-        self._settling = True
-        try:
-            self.virtual_size = Size(self.scrollable_content_region.width, self._layout.heights.total)
-            # Forced: the scroll bar of this height may not be there yet.
-            self.scroll_to(y=max(0, min(line, self.max_scroll_y)), animate=False, force=True)
-        finally:
-            self._settling = False
-        self.refresh()
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follow what the wheel, the keys or the scroll bar did."""
-        super().watch_scroll_y(old_value, new_value)
-        if self._settling or round(old_value) == round(new_value):
-            return
-        self._note = ""
-        self._follows = round(new_value) >= self.max_scroll_y
-        if self._follows:
-            self._new_below = 0
-        self._settle(self._anchor())
-
-    def on_resize(self) -> None:
-        """Wrap anew and stay at the same item."""
-        self._settle(self._anchor())
-
-    def styles_changed(self) -> None:
-        """Draw in the new theme."""
-        self._settle(self._anchor())
 
     # The cursor
 
@@ -222,75 +159,21 @@ class TranscriptScroll(StripView):
         self._follows = round(self.scroll_y) >= self.max_scroll_y
         self.refresh()
 
-    def _say(self, note: str) -> None:
-        """Say something in the last line until the person goes on."""
-        self._note = note
-        self.refresh()
-
-    def action_first(self) -> None:
-        """To the beginning."""
-        raise NotImplementedError
-
-    def action_last(self) -> None:
-        """To the end."""
-        raise NotImplementedError
-
-    def action_scroll_up(self) -> None:
-        """Up."""
-        self.action_move(-1)
-
-    def action_scroll_down(self) -> None:
-        """Down."""
-        self.action_move(1)
-
-    def action_page_up(self) -> None:
-        """A page up."""
-        self.action_page(-1.0)
-
-    def action_page_down(self) -> None:
-        """A page down."""
-        self.action_page(1.0)
-
-    def action_scroll_home(self) -> None:
-        """To the beginning."""
-        self.action_first()
-
-    def action_scroll_end(self) -> None:
-        """To the end."""
-        self.action_last()
-
     # Drawing
 
-    def render_line(self, y: int) -> Strip:
-        """Draw one line of the screen."""
-        width = self.scrollable_content_region.width
-        bottom = self._bottom()
-        if bottom and y == self._height - 1:
-            notice = f"{' ' * GUTTER}-- {bottom} -- "
-            style = self.get_component_rich_style("transcript--notice")
-            return self.grounded(Strip([Segment(notice, style)]), width)
-        line = round(self.scroll_y) + y
-        if not self._layout.heights.total:
-            words = list(self.words_instead())
-            body = Strip(words[y - 1]) if 1 <= y <= len(words) else Strip([])
-            return self.grounded(Strip.join([Strip([Segment(" " * GUTTER)]), body]), width)
-        if line >= self._layout.heights.total:
-            return Strip.blank(width, self.rich_style)
+    def _body(self, line: int) -> tuple[Strip, bool]:
         position, within = self._layout.heights.at(line)
         strips = self._layout.strips(position)
-        bar = " "
-        if position == self._cursor and not (within == 0 and strips and not strips[0].text.strip()):
-            bar = "|" if self._glyphs is ASCII else "▎"
-        left = Strip([Segment(bar, self.get_component_rich_style("transcript--bar")), Segment(" ")])
         if strips is None:
             body = Strip([Segment("…" if within == 0 else "", self.tones.muted)])
         else:
             body = strips[within] if within < len(strips) else Strip([])
-        return self.grounded(Strip.join([left, body]), width)
+        blank_above = within == 0 and bool(strips) and not body.text.strip()
+        return body, position == self._cursor and not blank_above
 
     def _bottom(self) -> str:
         if self._note:
             return self._note
-        if self._new_below and not self._follows:
-            return f"{self._new_below} new below {self._glyphs.dot} G"
+        if self._new and not self._follows:
+            return f"{self._new} new below {self._glyphs.dot} G"
         return ""
