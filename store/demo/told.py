@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING, cast
 
 from store.demo.bulk import Bulk
+from store.demo.codex_memories import create_memories
 from store.demo.making import HomeMaker, on_branch
 from store.demo.material import DAY_MS, DYNAMIC_TOOLS, MINUTE_MS, PROJECTS
 from store.demo.stories import Compaction, Say, Turn, load_stories
@@ -44,6 +46,8 @@ class StoryHome(HomeMaker):
         for story in load_stories("stories.txt"):
             self._write_story(story, bulk)
         self._finish()
+        turns = {thread.plan.head.thread_id: thread.plan.turns for thread in self._written}
+        create_memories(self._folder, turns, Random("demo memories"), self._now_ms // 1000)
 
     def _write_story(self, story: Story, bulk: Bulk) -> None:
         traits = story.traits

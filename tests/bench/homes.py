@@ -24,6 +24,10 @@ _PREFIX = re.compile(
 )
 
 
+_DEMO_ONLY = ("codex_log", "codex_memories", "live", "memory_summary", "stories.txt", "told")
+"""Files of the generator that the homes here are not made with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """A home of the cache."""
@@ -54,7 +58,7 @@ def cached_home(cache: Path, threads: int, size: Literal["realistic", "small"]) 
 def _generator_digest() -> str:
     digest = hashlib.sha256()
     for file in sorted(Path(demo.__file__).parent.iterdir()):
-        if file.is_file() and not file.name.startswith("live"):
+        if file.is_file() and not file.name.startswith(_DEMO_ONLY):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -48,9 +48,9 @@ def facts(home: Path, files: tuple[RolloutFile, ...]) -> dict[str, RolloutFacts]
 
 
 def contents(home: Path) -> dict[str, bytes]:
-    """Every file but the database, whose bytes are SQLite's own affair."""
+    """Every file but the databases, whose bytes are SQLite's own affair; none says where the home is."""
     return {
-        str(path.relative_to(home)): path.read_bytes()
+        str(path.relative_to(home)): path.read_bytes().replace(bytes(home), b"<home>")
         for path in home.rglob("*")
         if path.is_file() and ".sqlite" not in path.name
     }
@@ -62,10 +62,19 @@ def codex_rows(home: Path) -> dict[str, sqlite3.Row]:
         return {row["id"]: row for row in connection.execute("SELECT * FROM threads")}
 
 
+def memory_tables(home: Path) -> list[list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(f"file:{home}/memories_v2_1.sqlite?mode=ro", uri=True)) as connection:
+        return [
+            connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+            for table in ("jobs", "stage1_outputs", "consolidation_progress")
+        ]
+
+
 def test_the_demo_home_follows_from_the_time_alone(home: Path, tmp_path: Path) -> None:
     demo_home(tmp_path / "again", NOW_MS)
 
     assert contents(tmp_path / "again") == contents(home)
+    assert memory_tables(tmp_path / "again") == memory_tables(home)
 
 
 def test_every_kind_of_thread_is_there(
