@@ -104,6 +104,37 @@ def show(options: Options, *, thread_id: str, form: str | None, as_json: bool) -
 
 
 @rollodex.command()
+@click.argument("thread_id", metavar="ID")
+@click.option("--fork", is_flag=True, help="Go on in a fork, and leave the thread as it is.")
+@click.option("--cwd", type=FOLDER, help="Go on in this folder  [default: the thread's own]")
+@click.option("--anyway", is_flag=True, help="Hand over whatever was found to be in the way.")
+@click.option("--print", "print_only", is_flag=True, help="Only print the command.")
+@click.option("--json", "as_json", is_flag=True, help="Only print what is known, as one JSON object.")
+@where_options
+def resume(
+    options: Options,
+    *,
+    thread_id: str,
+    fork: bool,
+    cwd: Path | None,
+    anyway: bool,
+    print_only: bool,
+    as_json: bool,
+) -> None:
+    """Hand the terminal to `codex resume` for a thread; ID may be the beginning of one."""
+    from tui import json_output, resume_command
+
+    plan = resume_command.make_plan(options, thread_id, verb="fork" if fork else "resume", folder=cwd)
+    if as_json:
+        emit([json_output.dumps(resume_command.plan_object(plan)), "\n"])
+    elif print_only:
+        emit([resume_command.command_line(plan), "\n"])
+    else:
+        resume_command.hand_over(plan, anyway=anyway)
+    sys.exit(1 if plan.hindrances else 0)
+
+
+@rollodex.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @where_options
 def now(options: Options, *, as_json: bool) -> None:

@@ -63,7 +63,7 @@ async def list_threads(options: Options, query: ThreadQuery, values: Mapping[str
             limit=sys.maxsize if values["everything"] else values["limit"],
             from_files=values["from_files"],
         )
-        _print_notices(page.notices)
+        print_notices(page.notices)
         if values["as_json"]:
             return [json_output.dumps(json_output.page_object(page)), "\n"]
         width = text_output.terminal_width()
@@ -135,13 +135,13 @@ def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list
     clock = SystemClock()
     home = options.home()
     files = prepare(options.state_folder(home), clock)
-    _print_notices((*home.notices, *files.notices))
+    print_notices((*home.notices, *files.notices))
     with closing(connect_writer(files.state)) as connection:
         if action != "status":
             notices = follow_backfill(
                 connection, home, clock=clock, reset=action == "reset", report=_progress_line(as_json=as_json)
             )
-            _print_notices(notices)
+            print_notices(notices)
         progress = get_backfill_state(connection)
     if as_json:
         return [json_output.dumps(json_output.backfill_object(progress)), "\n"]
@@ -169,9 +169,10 @@ def _progress_line(*, as_json: bool) -> Callable[[BackfillProgress], None]:
 
 def tell(store: Store, notices: Iterable[Notice]) -> None:
     """Say on stderr what the person should know."""
-    _print_notices((*store.home.notices, *store.notices, *notices))
+    print_notices((*store.home.notices, *store.notices, *notices))
 
 
-def _print_notices(notices: Iterable[Notice]) -> None:
+def print_notices(notices: Iterable[Notice]) -> None:
+    """Say them on stderr, a line each."""
     for notice in notices:
         sys.stderr.write(f"rollodex: {text_output.notice_line(notice)}\n")
