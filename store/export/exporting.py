@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from store.export.json_form import transcript_chunks
@@ -46,7 +47,7 @@ def export(
     `report` is called now and then; what it raises ends the export, and leaves nothing behind. Blocks.
     Raises ExportError, RolloutError.
     """
-    if path is None or path.is_dir():
+    if path is None or os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises on a name that cannot be one
         path = (path or folder) / default_name(source.thread, selection.format)
     check_target(path, home=source.home, force=force)
     document = Document(source, selection, report)

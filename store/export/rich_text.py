@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
 
-LONGEST: Final = 200_000
+LONGEST: Final = 40_000
 """Characters that are set as Markdown; a longer text is shown as it was written."""
 
-LONGEST_PARAGRAPH: Final = 4_000
-"""Characters between two blank lines; beyond it the parser's price grows with the square."""
+LONGEST_LINE: Final = 4_000
+"""Characters of a line; beyond it the parser's price grows with the square."""
 
 _HEADINGS: Final = {f"h{level}": f"h{min(6, level + 2)}" for level in range(1, 7)}
 _ELEMENTS: Final = frozenset(
@@ -28,7 +28,7 @@ _ELEMENTS: Final = frozenset(
 
 def rich_text(text: str) -> str:
     """The Markdown as HTML; where that would cost too much or lose something, the text as it was written."""
-    if len(text) <= LONGEST and all(len(part) <= LONGEST_PARAGRAPH for part in text.split("\n\n")):
+    if len(text) <= LONGEST and all(len(line) <= LONGEST_LINE for line in text.split("\n")):
         tokens = _parser().parse(text)
         kept, given = (sum(map(str.isalnum, words)) for words in ("".join(_words(tokens)), text))
         if 2 * kept >= given:

@@ -56,7 +56,7 @@ def check_target(path: Path, *, home: Path | None, force: bool) -> None:
     """Raise ExportError when a document may not be written to this path; `home` is the Codex home's."""
     try:
         folder = path.parent.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, getattr(error, "strerror", None) or str(error)) from error
     if home is not None and folder.is_relative_to(home):
         raise ExportError(
@@ -68,8 +68,8 @@ def check_target(path: Path, *, home: Path | None, force: bool) -> None:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise _cannot(path, error.strerror) from error
+    except (OSError, ValueError) as error:
+        raise _cannot(path, getattr(error, "strerror", None) or str(error)) from error
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         raise _cannot(path, "what is there is no file that could be replaced")
     if not force:

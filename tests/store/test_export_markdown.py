@@ -79,3 +79,24 @@ def test_what_was_rolled_back_says_so(path: Path) -> None:
     text = document(path, meta() + asked("undo me") + event("thread_rolled_back", num_turns=1))
     assert "## You · 2026-11-22 23:10:00 UTC · rolled back\n\nundo me" in text
     assert "**Note:** 1 turn rolled back" in text
+
+
+@pytest.mark.parametrize(
+    ("said_so", "written"),
+    [
+        ("use Vec<String> and a < b", "use Vec&lt;String> and a < b"),
+        ("in `Vec<T>` or ``a`<b>`` but <b>", "in `Vec<T>` or ``a`<b>`` but &lt;b>"),
+        ("an open ` and <b>", "an open ` and &lt;b>"),
+        ("</details><!-- <?php <![CDATA[", "&lt;/details>&lt;!-- &lt;?php &lt;![CDATA["),
+        ("```html\n<b>\n```\n<b>", "```html\n<b>\n```\n&lt;b>"),
+        ("10. x\n    ```\n    <b>\n    ```", "10. x\n    ```\n    <b>\n    ```"),
+        ("```not a fence``` <b>", "```not a fence``` &lt;b>"),
+    ],
+)
+def test_tags_are_shown(path: Path, said_so: str, written: str) -> None:
+    assert document(path, meta() + asked(said_so)).endswith(f"UTC\n\n{written}\n\n")
+
+
+def test_names_are_no_markdown(path: Path) -> None:
+    text = document(path, meta() + event("error", message="[x](javascript:y) snake_case _em_ <b> &lt;"))
+    assert "**Error:** \\[x\\](javascript:y) snake_case \\_em\\_ \\<b> \\&lt;\n" in text
