@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from store.codex_cli.models import ActionPlan, ActionStep
-from store.codex_cli.program import NOT_INSTALLED, find_program, home_environment
+from store.codex_cli.program import NO_ID, NOT_INSTALLED, find_program, home_environment, takes_id
 from store.codex_cli.resuming import TODAYS_FORMS, writers_of
 from store.models import Notice, ThreadQuery
 from store.rollouts.scan import fingerprint, rollout_id_in_name
@@ -177,6 +177,8 @@ def _forked(count: int) -> Notice:
 
 def _refusal(known: _Known, thread: Thread, family: Sequence[Thread]) -> Notice | None:
     verb, program = known.verb, known.program
+    if not takes_id(thread.id):
+        return NO_ID
     if fingerprint(known.home.path, thread.rollout_path) is None:
         return _refused("Its rollout is gone", f"there is no file {thread.rollout_path} any more")
     if verb != "delete" and thread.archived == (verb == "archive"):

@@ -49,6 +49,22 @@ class Ran:
     """The last that it said on stderr, secrets masked."""
 
 
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def takes_id(thread_id: str) -> bool:
+    """Whether Codex takes this for an id: a rollout may say anything, also what would be an option."""
+    return _UUID.fullmatch(thread_id) is not None
+
+
+NO_ID: Final = Notice(
+    severity="error",
+    what="Codex cannot find this thread by its id",
+    why="the id in its rollout is no UUID",
+    next_step="It can still be read and exported",
+)
+
+
 async def find_program(program: str | None, environment: Mapping[str, str]) -> CodexProgram | None:
     """The `codex` on PATH, or the one named, with its version and commands; None where there is none."""
     path = shutil.which(program or PROGRAM, path=environment.get("PATH"))

@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from store.codex_cli.models import ResumePlan, Settings
-from store.codex_cli.program import NOT_INSTALLED, PROGRAM, find_program, home_environment
-from store.errors import RolloutError
+from store.codex_cli.program import (
+    NO_ID,
+    NOT_INSTALLED,
+    PROGRAM,
+    find_program,
+    home_environment,
+    takes_id,
+)
+from store.errors import ActionRefused, RolloutError
 from store.filesystems import on_network
 from store.models import Notice
 from store.rollouts.bases import missing_base
 from store.rollouts.scan import fingerprint
-from store.rollouts.source import open_decoded
+from store.rollouts.source import open_decoded, open_regular
 from store.sandbox import parse_policy, short_label
 from store.writer_locks import Writers, find_writers
 
@@ -54,9 +61,11 @@ async def plan_resume(
     """Look at everything that decides how going on with the thread will be.
 
     Starts Codex for its version and help alone. `cwd` is a folder to go on in instead of the thread's own;
-    `program` the path of `codex`, None the one on PATH; `environment` all of it, None ours. Raises StoreError
-    when our own database cannot be read.
+    `program` the path of `codex`, None the one on PATH; `environment` all of it, None ours. Raises
+    ActionRefused for an id that could never be given to Codex, StoreError when our database cannot be read.
     """
+    if not takes_id(thread.id):
+        raise ActionRefused(NO_ID.what, why=NO_ID.why, next_step=NO_ID.next_step)
     surroundings = os.environ if environment is None else environment
     found = await find_program(program, surroundings)
     bases = await store.threads.base_paths(thread)
@@ -93,7 +102,7 @@ def branch_of(folder: Path) -> str | None:
 
 
 def _small(path: Path) -> str:
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         return file.read(_SMALL_FILE).decode("utf-8", "replace").strip()
 
 
@@ -107,8 +116,9 @@ def _plan(
     bases: Mapping[str, Path],
 ) -> ResumePlan:
     config, problem = _config(home)
+    folder = None if folder is None else folder.absolute()
     cwd = thread.cwd if folder is None else str(folder)
-    there = cwd is not None and Path(cwd).is_dir()
+    there = cwd is not None and os.path.isabs(cwd) and os.path.isdir(cwd)  # noqa: PTH112, PTH117  # never raise
     last = _last(thread)
     follows = _goes_on_with(program, last, config)
     provider = follows[0].provider if follows is not None else last.provider

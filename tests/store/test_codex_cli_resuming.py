@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from stand_in_codex import OLD, StandIn, stand_in
 
 from store.codex_cli import resuming
+from store.codex_cli.actions import plan_action
 from store.codex_cli.models import Settings
 from store.codex_cli.resuming import branch_of, plan_resume
+from store.errors import ActionRefused
+from store.models import ThreadQuery
 from store.opening import bring_up_to_date, open_store
 from store.writer_locks import Writer, Writers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from building import HomeBuilder
     from store_fixtures import FixedClock
@@ -215,6 +219,33 @@ async def test_a_base_that_is_missing(
     assert base in made.notices[0].why
 
 
+async def test_an_id_that_would_be_an_option_is_never_given_to_codex(
+    store: Store, builder: HomeBuilder, codex_stand_in: StandIn, work: Path
+) -> None:
+    named = builder.add("one", cwd=str(work), id="--dangerously-bypass-approvals-and-sandbox")
+    # A file that has no id in its name is of the thread that its lines name.
+    builder.file(named).rename(builder.path / "sessions" / "rollout-hostile.jsonl")
+    await bring_up_to_date(store)
+    (hostile,) = (await store.threads.list_threads(ThreadQuery())).items
+    assert hostile.id.startswith("--")
+    with pytest.raises(ActionRefused):
+        await plan_resume(store, hostile)
+    made = await plan_action(store, "delete", [hostile])
+    assert [step.refusal.what for step in made.refused if step.refusal] == [
+        "Codex cannot find this thread by its id"
+    ]
+
+
+async def test_a_folder_is_never_looked_for_in_ours(
+    store: Store, builder: HomeBuilder, codex_stand_in: StandIn, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(work.parent)
+    thread_id = builder.add("one", cwd=work.name)
+    assert not (await plan(store, thread_id)).cwd_there
+    made = await plan(store, thread_id, cwd=Path(work.name))
+    assert (made.cwd_there, made.cwd) == (True, str(work))
+
+
 def test_what_is_checked_out(work: Path, tmp_path: Path) -> None:
     inner = work / "src" / "deep"
     inner.mkdir(parents=True)
@@ -232,3 +263,6 @@ def test_what_is_checked_out(work: Path, tmp_path: Path) -> None:
     (tree / ".git").write_bytes(b"\xff\x00")
     assert branch_of(tree) is None
     assert branch_of(tmp_path / "not there") is None
+    (work / ".git" / "HEAD").unlink()
+    os.mkfifo(work / ".git" / "HEAD")
+    assert branch_of(work) is None
