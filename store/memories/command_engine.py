@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -88,7 +89,7 @@ class CommandEngine:
 
 
 def _split(command: str) -> list[str]:
-    """As a shell would, with `~` and a relative program taken from where we are. Raises EngineFailed."""
+    """As a shell would, with `~` and relative paths taken from where we are. Raises EngineFailed."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -97,7 +98,19 @@ def _split(command: str) -> list[str]:
         raise EngineFailed(
             "No program is named", next_step=f"Write {PREFIX}PROGRAM, with its arguments if it has any"
         )
-    words = [str(Path(word).expanduser()) if word.startswith("~") else word for word in words]
-    if os.sep in words[0]:
-        words[0] = str(Path(words[0]).absolute())
-    return words
+    program, *arguments = map(_expanded, words)
+    return [str(Path(program).absolute()) if os.sep in program else program, *map(_from_here, arguments)]
+
+
+def _expanded(word: str) -> str:
+    with suppress(RuntimeError):  # of nobody's home; a shell leaves it as it is, too
+        return str(Path(word).expanduser()) if word.startswith("~") else word
+    return word
+
+
+def _from_here(word: str) -> str:
+    """The word with the path in it whole: the program works elsewhere. A folder is told by its "/"."""
+    option, equals, name = word.rpartition("=") if word.startswith("-") else ("", "", word)
+    if "\0" in name or not os.access(name, os.R_OK) or (Path(name).is_dir() and os.sep not in name):
+        return word
+    return f"{option}{equals}{Path(name).absolute()}"

@@ -108,6 +108,20 @@ async def test_a_command_is_split_as_a_shell_would(tmp_path: Path, monkeypatch: 
         assert await engine(command).extract(REQUEST, silent) == f"a|b c|{tmp_path}/d|"
 
 
+async def test_files_that_the_command_names_are_those_of_where_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gpt").mkdir()
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/short.md").write_text("Be short.")
+    (tmp_path / "engine.sh").write_text('printf "%s|" "$@"; cat "$1"\n')
+    monkeypatch.chdir(tmp_path)
+    others = f"gpt a=gpt ~no-such-user/x {'x' * 300}"
+    command = engine(f"sh engine.sh prompts/short.md --file=engine.sh prompts/ {others}")
+    given = f"{tmp_path}/prompts/short.md --file={tmp_path}/engine.sh {tmp_path}/prompts {others}"
+    assert await command.extract(REQUEST, silent) == f"{given.replace(' ', '|')}|Be short."
+
+
 async def test_its_time_is_limited() -> None:
     with pytest.raises(EngineFailed, match=r"^command:sleep 4711 failed: it did not end within 0\.3 s"):
         await engine("sleep 4711", seconds=0.3).extract(REQUEST, silent)
