@@ -46,7 +46,8 @@ def check_root(home: CodexHome, root: Path, folder: Path) -> None:
     `folder` is our state folder. Links inside the root count where a file of the pipeline would be.
     """
     real = real_root(root)
-    if home.path.is_relative_to(real) or real.is_relative_to(home.path / "sessions"):
+    threads = (home.sessions.resolve(), home.archived_sessions.resolve())
+    if home.path.is_relative_to(real) or any(map(real.is_relative_to, threads)):
         raise _unusable(root, "it holds the threads of the Codex home")
     if real.is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(real):
         raise _unusable(root, f"it is also the folder of Rollodex's own state, {folder}")

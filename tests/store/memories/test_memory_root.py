@@ -64,12 +64,15 @@ async def test_a_root_may_be_a_link_that_the_person_made(desk: MemoryDesk, tmp_p
         ("home", "it holds the threads"),
         ("above home", "it holds the threads"),
         ("sessions", "it holds the threads"),
+        ("archive", "it holds the threads"),
         ("state", "Rollodex's own state"),
     ],
 )
 async def test_what_cannot_be_a_root(desk: MemoryDesk, tmp_path: Path, made: str, why: str) -> None:
     desk.remember("one")
     (desk.home.path / "sessions").mkdir()
+    (tmp_path / "archive").mkdir()
+    desk.home.archived_sessions.symlink_to(tmp_path / "archive")
     (tmp_path / "file").write_text("a file")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     root = {
