@@ -34,13 +34,13 @@ from store.memories.publishing import (
     Decision,
     finish_root,
     note,
-    off_the_loop,
     plan,
     publish,
-    to_the_end,
 )
-from store.memories.rebuilding import bring_over, redacted, skipped_reason
+from store.memories.rebuilding import bring_over, redacted
 from store.memories.root import MEMORY, SUMMARY, OpenRoot, check_root
+from store.memories.skipping import skipped_reason
+from store.memories.uninterrupted import off_the_loop, to_the_end
 from store.ownership import this_process
 from store.redaction import redact
 

@@ -8,22 +8,26 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from store.errors import DatabaseError, MemoryDisabled, StoreError, UnknownThread, UnsupportedOperation
 from store.memories.engines import check_engine
 from store.memories.jobs import (
+    all_jobs,
     claim_stage1_jobs_for_startup,
     mark_stage1_job_failed,
     mark_stage1_job_succeeded,
     mark_stage1_job_succeeded_no_output,
     try_claim_stage1_job,
+    waiting_threads,
 )
 from store.memories.models import STAGE1, ExtractionResult, JobState, RunProgress
-from store.memories.selection import Stage1Limits
+from store.memories.selection import Stage1Limits, select_unread
+from store.memories.skipping import minutes, who_runs
 from store.memories.stage_one import make_request, parse_stage_one, read_thread
-from store.memories.status import read_pipeline
-from store.ownership import parse_worker_id, this_process
+from store.memories.status import job_state
+from store.memories.uninterrupted import to_the_end
+from store.ownership import this_process
 from store.redaction import redact
 from store.rollouts.bases import find_bases
 from store.rollouts.scan import is_reverted
@@ -36,12 +40,10 @@ if TYPE_CHECKING:
 
     from store.memories.engines import Engine, ExtractionRequest
     from store.memories.jobs import Claim
-    from store.memories.models import ClaimOutcome, MemoryJob, Pipeline
+    from store.memories.models import ClaimOutcome
     from store.memories.pipeline import MemoryPipeline
     from store.memories.stage_one import StageOneOutput
     from store.models import LogLevel, Thread
-
-T = TypeVar("T")
 
 PARALLEL: Final = 4
 """How many engines run at once."""
@@ -130,18 +132,14 @@ class _Run:
 
     async def waiting(self, parallel: int) -> ExtractionResult:
         """Read the threads that wait."""
-        status = await self._pipeline.database.read(
-            partial(
-                read_pipeline,
-                root=self._pipeline.root,
-                now_s=self._pipeline.now_s(),
-                me=self._me,
-                limits=self._limits,
-            )
+        waiting = await self._pipeline.database.read(
+            partial(waiting_threads, me=self._me, now_s=self._pipeline.now_s(), limits=self._limits)
         )
-        self._total = min(status.waiting or 0, self._limits.max_claimed)
+        self._total = min(len(waiting), self._limits.max_claimed)
         await self._work(self._claim_waiting, parallel)
-        return self._result() if self._tried else self._result(*self._why_none(status))
+        if self._tried:
+            return self._result()
+        return self._result(*await self._pipeline.database.read(self._why_none))
 
     async def _work(self, claim: Callable[[], Coroutine[None, None, _Claimed | None]], parallel: int) -> None:
         if not self._total:
@@ -153,7 +151,7 @@ class _Run:
                     group.create_task(self._take_turns(claim))
         except BaseException as error:
             cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
-            await _to_its_end(self._give_back(cause))
+            await to_the_end(self._give_back(cause))
             raise cause from None
         await self._log(
             "INFO",
@@ -163,7 +161,7 @@ class _Run:
         )
 
     async def _take_turns(self, claim: Callable[[], Coroutine[None, None, _Claimed | None]]) -> None:
-        while (claimed := await _to_its_end(claim())) is not None:
+        while (claimed := await to_the_end(claim())) is not None:
             await self._extract(claimed)
 
     async def _claim_waiting(self) -> _Claimed | None:
@@ -272,7 +270,7 @@ class _Run:
         unit = partial(
             finisher, thread_id=thread_id, token=self._held[thread_id], now_s=self._pipeline.now_s()
         )
-        kept = await _to_its_end(self._pipeline.database.write(unit))
+        kept = await to_the_end(self._pipeline.database.write(unit))
         del self._held[thread_id]
         return kept
 
@@ -340,42 +338,30 @@ class _Run:
             return "nothing was added since its memory was made"
         if claim.job is None:
             return f"{self._limits.max_running} threads are being read already; try again later"
-        return self._who_runs(claim.job)
+        return who_runs(claim.job, now_s=self._pipeline.now_s())
 
-    def _why_none(self, status: Pipeline) -> tuple[ClaimOutcome, str]:
-        """Why nothing was there to be claimed, though maybe threads wait."""
+    def _why_none(self, connection: sqlite3.Connection) -> tuple[ClaimOutcome, str]:
+        """Why nothing was there to be claimed: what is still to be read is held back, or nothing is."""
         now_s = self._pipeline.now_s()
-        oldest = now_s - self._limits.max_age_days * 86_400
-        rows = [row for row in status.jobs if row.job.kind == STAGE1 and _watermark(row.job) >= oldest]
+        unread = select_unread(connection, now_s=now_s, limits=self._limits)
+        jobs = [job for job in all_jobs(connection) if job.kind == STAGE1 and job.job_key in unread]
         for state, outcome in _HELD_BACK:
-            jobs = [row.job for row in rows if row.state == state]
-            if not jobs:
+            held = [job for job in jobs if job_state(job, self._me, now_s=now_s) == state]
+            if not held:
                 continue
             if outcome == "SkippedRunning":
-                return outcome, self._who_runs(jobs[0])
+                return outcome, who_runs(held[0], now_s=now_s)
             if outcome == "SkippedRetryBackoff":
-                retry_at = min(job.retry_at or now_s for job in jobs)
-                return outcome, f"{len(jobs)} failed before; next try in {_minutes(retry_at - now_s)}"
-            return outcome, f"{len(jobs)} failed too often; name them to have them tried again"
+                retry_at = min(job.retry_at or now_s for job in held)
+                why = f"{len(held)} failed before; next try in {minutes(retry_at - now_s)}"
+            else:
+                why = f"{len(held)} failed too often"
+            return outcome, f"{why}; those that you name are tried now"
         return "SkippedUpToDate", "no thread waits for it"
-
-    def _who_runs(self, job: MemoryJob) -> str:
-        owner = parse_worker_id(job.worker_id or "")
-        where = "" if owner is None else f" on {owner.host}, pid {owner.pid}"
-        left = _minutes((job.lease_until or 0) - self._pipeline.now_s())
-        return f"running{where}, lease {left} left"
 
 
 def _gravity(claim: Claim) -> int:
     return 1 if claim.outcome == "SkippedUpToDate" else 0
-
-
-def _watermark(job: MemoryJob) -> int:
-    return job.input_watermark or 0
-
-
-def _minutes(seconds: int) -> str:
-    return f"{max(1, -(-seconds // 60))} min"
 
 
 def _with_thread(connection: sqlite3.Connection, claim: Claim) -> _Claimed:
@@ -402,18 +388,3 @@ def _reason(error: BaseException) -> str:
     text = str(error) if isinstance(error, StoreError) else f"unexpected {type(error).__name__}: {error}"
     text = " ".join(redact(text).split())
     return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
-
-
-async def _to_its_end(work: Coroutine[None, None, T]) -> T:
-    """Its result; a cancellation waits until it has ended, so that it is known what became of a claim."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        task.exception()
-        raise cancelled
-    return task.result()

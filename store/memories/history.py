@@ -13,13 +13,14 @@ from store.memories.publishing import (
     Change,
     Decision,
     finish_root,
-    off_the_loop,
     plan,
     publish,
     read_changes,
 )
-from store.memories.rebuilding import running_consolidation, skipped_reason
+from store.memories.rebuilding import running_consolidation
 from store.memories.root import OpenRoot, check_root
+from store.memories.skipping import skipped_reason
+from store.memories.uninterrupted import off_the_loop
 
 if TYPE_CHECKING:
     import sqlite3

@@ -73,8 +73,7 @@ def waiting_threads(
     """The threads that phase 1 would read now, however many run already, newest first."""
     live = _live_keys(connection, me, now_s)
     return [
-        thread_id
-        for thread_id, _ in select_candidates(connection, now_s=now_s, limits=limits, live=live)
+        thread_id for thread_id, _ in select_candidates(connection, now_s=now_s, limits=limits, live=live)
     ]
 
 

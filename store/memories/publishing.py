@@ -11,24 +11,23 @@ import contextlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 from store.errors import DatabaseError, MemoryRootError, StoreError
 from store.memories.jobs import mark_global_phase2_job_failed, mark_global_phase2_job_succeeded
 from store.memories.root import OpenRoot, check_root
 from store.memories.root_files import NotAFile, digest
+from store.memories.uninterrupted import off_the_loop, to_the_end
 from store.models import Notice
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from store.memories.models import RunKind, RunStatus
     from store.memories.pipeline import MemoryPipeline
     from store.memories.root_files import RootFiles
     from store.models import LogLevel
-
-T = TypeVar("T")
 
 KEPT_RUNS: Final = 20
 """Of each root, how many of the runs that changed files keep what these were."""
@@ -331,24 +330,3 @@ async def note(pipeline: MemoryPipeline, level: LogLevel, message: str) -> None:
         await pipeline.log(level, "store.memories", message)
     except DatabaseError:
         return
-
-
-async def off_the_loop(function: Callable[[], T]) -> T:
-    """Run something that blocks on a thread; a cancellation waits for its end."""
-    return await to_the_end(asyncio.to_thread(function))
-
-
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await what may not be left half done: a cancellation waits for its end."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()
-        raise cancelled
-    return task.result()

@@ -11,10 +11,12 @@ from store.memories import artifacts
 from store.memories.jobs import get_global_phase2_job, lease_is_live
 from store.memories.models import ConsolidationResult
 from store.memories.outputs import thread_memories
-from store.memories.publishing import Decision, finish_root, off_the_loop, plan, publish
+from store.memories.publishing import Decision, finish_root, plan, publish
 from store.memories.root import MEMORY, SUMMARY, OpenRoot, check_root, default_root
 from store.memories.root_files import RootFiles, is_hidden
-from store.ownership import parse_worker_id, this_process
+from store.memories.skipping import skipped_reason
+from store.memories.uninterrupted import off_the_loop
+from store.ownership import this_process
 from store.redaction import redact
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from store.memories.models import ClaimOutcome, MemoryJob, ThreadMemory
+    from store.memories.models import MemoryJob, ThreadMemory
     from store.memories.pipeline import MemoryPipeline
     from store.memories.publishing import Change
 
@@ -87,35 +89,6 @@ async def running_consolidation(pipeline: MemoryPipeline) -> MemoryJob | None:
     job = await pipeline.database.read(get_global_phase2_job)
     live = job is not None and lease_is_live(job, this_process(), now_s=pipeline.now_s())
     return job if live else None
-
-
-def skipped_reason(outcome: ClaimOutcome, job: MemoryJob | None, *, now_s: int) -> str:
-    """Why a consolidation was not claimed, in words."""
-    match outcome:
-        case "SkippedRunning":
-            return _who_runs(job, now_s)
-        case "SkippedRetryBackoff" if job is not None and job.retry_at is not None:
-            return f"it failed ({job.last_error}); it may be tried again in {_minutes(job.retry_at - now_s)}"
-        case "SkippedRetryExhausted" if job is not None:
-            return f"it failed ({job.last_error}), and no retry is left until there are new inputs"
-        case "SkippedNotDirty":
-            return "nothing is new since the last consolidation"
-        case _:
-            return outcome
-
-
-def _who_runs(job: MemoryJob | None, now_s: int) -> str:
-    if job is None or job.status != "running":
-        return "another Rollodex is writing the memory root"
-    owner = parse_worker_id(job.worker_id or "")
-    who = "another process" if owner is None else f"pid {owner.pid} on {owner.host}"
-    if job.lease_until is None or job.lease_until <= now_s:
-        return f"{who} runs it"
-    return f"{who} runs it, with {_minutes(job.lease_until - now_s)} left of its lease"
-
-
-def _minutes(seconds: int) -> str:
-    return f"{seconds} s" if seconds < 90 else f"{seconds // 60} min"
 
 
 def _changes(root: OpenRoot, memories: list[ThreadMemory]) -> list[Change]:

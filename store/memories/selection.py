@@ -38,6 +38,8 @@ _CANDIDATES: Final = f"""
         AND COALESCE(t.memory_mode, 'enabled') = 'enabled' AND COALESCE(c.memory_mode, 'enabled') = 'enabled'
         AND COALESCE(m.source_updated_at, -1) < t.updated_at / 1000
         AND COALESCE(j.last_success_watermark, -1) < t.updated_at / 1000
+"""
+_NOT_HELD_BACK: Final = """
         AND t.id NOT IN (SELECT value FROM json_each(:live))
         AND (
             COALESCE(j.input_watermark, -1) < t.updated_at / 1000
@@ -51,13 +53,27 @@ def select_candidates(
 ) -> list[tuple[str, int]]:
     """Thread ids and their watermarks, newest first; `live` are those that somebody reads now."""
     rows = connection.execute(
-        f"SELECT t.id, t.updated_at / 1000 {_CANDIDATES} ORDER BY t.updated_at DESC, t.id DESC LIMIT :scan",
+        f"SELECT t.id, t.updated_at / 1000 {_CANDIDATES} {_NOT_HELD_BACK}"
+        " ORDER BY t.updated_at DESC, t.id DESC LIMIT :scan",
         {
+            **_bounds(now_s, limits),
             "now": now_s,
-            "oldest": now_s - limits.max_age_days * 86_400,
-            "newest": now_s - limits.min_idle_hours * 3_600,
             "live": json.dumps(list(live)),
             "scan": limits.scan_limit,
         },
     ).fetchall()
     return [(thread_id, watermark) for thread_id, watermark in rows]
+
+
+def select_unread(connection: sqlite3.Connection, *, now_s: int, limits: Stage1Limits) -> set[str]:
+    """The threads that phase 1 has not read and is to, those too that somebody reads or a back-off holds."""
+    rows = connection.execute(f"SELECT t.id {_CANDIDATES}", _bounds(now_s, limits))
+    return {thread_id for (thread_id,) in rows}
+
+
+def _bounds(now_s: int, limits: Stage1Limits) -> dict[str, object]:
+    """However long it is said to be: nothing is older than the clock, and SQLite has 64 bits."""
+    return {
+        "oldest": max(0, now_s - limits.max_age_days * 86_400),
+        "newest": max(-1, now_s - limits.min_idle_hours * 3_600),
+    }

@@ -97,11 +97,11 @@ def read_pipeline(
     )
 
 
-def job_state(job: MemoryJob, *, live: bool, now_s: int) -> JobState:
-    """The job as a person sees it; `live`: somebody has it."""
+def job_state(job: MemoryJob, me: Owner, *, now_s: int) -> JobState:
+    """The job as a person sees it."""
     match job.status:
         case "running":
-            return "running" if live else "abandoned"
+            return "running" if lease_is_live(job, me, now_s=now_s) else "abandoned"
         case "error":
             if job.retry_remaining <= 0:
                 return "gave up"
@@ -117,7 +117,7 @@ def _row(job: MemoryJob, thread: tuple[str | None, str | None], *, now_s: int, m
     owner = parse_worker_id(job.worker_id or "") if job.status == "running" else None
     return JobRow(
         job=job,
-        state=job_state(job, live=lease_is_live(job, me, now_s=now_s), now_s=now_s),
+        state=job_state(job, me, now_s=now_s),
         owner="rollodex",
         host=None if owner is None else owner.host,
         pid=None if owner is None else owner.pid,

@@ -463,7 +463,7 @@ async def test_who_reads_a_thread_already_is_said(desk: Desk) -> None:
     result = await desk.run(Scripted(), thread_ids=[thread])
     assert (result.outcome, result.reason) == (
         "SkippedRunning",
-        "running on devbox, pid 4711, lease 52 min left",
+        "pid 4711 on devbox runs it, with 52 min left of its lease",
     )
     others = await desk.run(Scripted())
     assert (others.outcome, others.succeeded) == ("succeeded", 2)
@@ -485,12 +485,27 @@ async def test_a_back_off_and_a_job_given_up_are_said(desk: Desk) -> None:
         if retries:
             assert (waits.outcome, waits.reason) == (
                 "SkippedRetryBackoff",
-                "1 failed before; next try in 42 min",
+                "1 failed before; next try in 42 min; those that you name are tried now",
             )
         else:
-            assert waits.outcome == "SkippedRetryExhausted"
+            assert (waits.outcome, waits.reason) == (
+                "SkippedRetryExhausted",
+                "1 failed too often; those that you name are tried now",
+            )
         desk.clock.ms += HOUR_MS
     assert (await desk.run(Scripted(), thread_ids=[desk.builder.ids[-1]])).succeeded == 1
+
+
+async def test_a_failure_of_a_thread_that_does_not_wait_holds_nothing_back(desk: Desk) -> None:
+    async def fail(request: ExtractionRequest) -> str:
+        raise EngineFailed("No")
+
+    thread = desk.builder.ids[0]
+    desk.change_threads("UPDATE threads SET source = 'exec' WHERE id = ?", thread)
+    assert (await desk.run(Scripted(fail), thread_ids=[thread])).failed == 1
+    assert (await desk.run(Scripted())).succeeded == 2
+    nothing = await desk.run(Scripted())
+    assert (nothing.outcome, nothing.reason) == ("SkippedUpToDate", "no thread waits for it")
 
 
 async def test_no_secret_of_an_engine_reaches_a_row_the_log_or_the_screen(desk: Desk) -> None:
