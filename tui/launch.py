@@ -50,7 +50,7 @@ async def _run(options: Options, *, demo: bool, ascii_only: bool, theme: str | N
         app = RollodexApp(
             services, clock, ascii_only=ascii_only, **({} if theme is None else {"theme": theme})
         )
-        _end_on_sigterm(app)
+        _end_on_signals(app)
         await app.run_async(mouse=mouse)
         return app.return_code or 0
 
@@ -74,11 +74,12 @@ def _check_theme(theme: str | None) -> None:
         raise click.BadParameter(f"{theme!r} is none of {', '.join(known)}.", param_hint="'--theme'")
 
 
-def _end_on_sigterm(app: RollodexApp) -> None:
-    """Quit as with a key, so that the terminal is left as it was found."""
-    with suppress(NotImplementedError):  # Windows
-        quitting = partial(app.exit, return_code=128 + signal.SIGTERM)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, quitting)
+def _end_on_signals(app: RollodexApp) -> None:
+    """Quit as with a key, so that the terminal, if it is still there, is left as it was found."""
+    with suppress(NotImplementedError, AttributeError):  # Windows
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            quitting = partial(app.exit, return_code=128 + number)
+            asyncio.get_running_loop().add_signal_handler(number, quitting)
 
 
 async def _make_demo(home: Path, clock: Clock) -> None:

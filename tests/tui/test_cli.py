@@ -278,7 +278,7 @@ def test_the_screens_need_a_terminal(builder: HomeBuilder) -> None:
     assert line.startswith("rollodex: The screens need a terminal: ")
 
 
-def screens(builder: HomeBuilder, *arguments: str, kill_when_drawn: bool = False) -> tuple[int, bytes]:
+def screens(builder: HomeBuilder, *arguments: str, signal_when_drawn: int = 0) -> tuple[int, bytes]:
     """Start the screens on a terminal; their exit code and all that they wrote."""
     ours, theirs = pty.openpty()
     env = {
@@ -298,9 +298,9 @@ def screens(builder: HomeBuilder, *arguments: str, kill_when_drawn: bool = False
             except OSError:
                 break
             written += piece
-            if kill_when_drawn and b"Port the parser" in written:
-                process.terminate()
-                kill_when_drawn = False
+            if signal_when_drawn and b"Port the parser" in written:
+                process.send_signal(signal_when_drawn)
+                signal_when_drawn = 0
     os.close(ours)
     return process.returncode, written
 
@@ -313,9 +313,10 @@ def test_a_theme_that_is_not_there_names_those_that_are(builder: HomeBuilder) ->
     assert b"Traceback" not in written
 
 
-def test_a_kill_leaves_the_terminal_as_it_was(builder: HomeBuilder) -> None:
-    code, written = screens(builder, kill_when_drawn=True)
-    assert code == 128 + signal.SIGTERM
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_as_it_was(builder: HomeBuilder, number: int) -> None:
+    code, written = screens(builder, signal_when_drawn=number)
+    assert code == 128 + number
     assert written.rindex(b"\x1b[?1049l") > written.rindex(b"\x1b[?1049h")
     assert written.rindex(b"\x1b[?1003l") > written.rindex(b"\x1b[?1003h")
 
