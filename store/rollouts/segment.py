@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
@@ -62,6 +63,16 @@ class Base:
             _position(fields.get("end_byte_offset")),
             _position(fields.get("end_ordinal_exclusive")),
         )
+
+
+class Block(NamedTuple):
+    """Whole lines of a rollout."""
+
+    start: int
+    """The offset of its first byte."""
+    data: bytes
+    stop: int
+    """The number of the line after."""
 
 
 def _position(value: object) -> int | None:
@@ -228,6 +239,27 @@ class Segment:
             return line + 1
         own = rollout_id == self.rollout_id and not 0 < line < self._inherited_end
         return line if own and 0 <= line < len(self._offsets) else None
+
+    @property
+    def lines(self) -> int:
+        """How many lines are indexed."""
+        return len(self._offsets)
+
+    def offset(self, line: int) -> int:
+        """Where a line begins, or where the index ends."""
+        return self._offsets[line] if line < len(self._offsets) else self.indexed_bytes
+
+    def line_at(self, offset: int) -> int:
+        """The number of the line that a byte belongs to."""
+        return bisect_right(self._offsets, offset) - 1
+
+    def block(self, first: int, size: int) -> Block:
+        """The lines from `first` on, at most `size` bytes or one line; nothing of a line that is too long."""
+        start = self.offset(first)
+        fits = self.indexed_bytes <= start + size
+        stop = len(self._offsets) if fits else max(first + 1, bisect_right(self._offsets, start + size) - 1)
+        length = self.offset(stop) - start
+        return Block(start, self._content.read(start, length) if length <= MAX_LINE + 1 else b"", stop)
 
     def raw(self, item: int, limit: int) -> str:
         """The JSON of an item's lines, laid out for reading, at most about `limit` characters."""

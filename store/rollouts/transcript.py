@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from array import array
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from store.errors import RolloutError
+from store.rollouts.finding import Finder
 from store.rollouts.gap import Gap
 from store.rollouts.grouping import Flag
 from store.rollouts.segment import Segment
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from store.models import TranscriptItem
+    from store.needle import Needle
     from store.rollouts.segment import Base
 
 MAX_BASES: Final = 64
@@ -191,6 +194,16 @@ class Transcript:
             pass
         for position in range(self.count):
             yield from self.items(position, position + 1)
+
+    def find(self, needle: Needle, wanted: Callable[[TranscriptItem], bool] = lambda _item: True) -> Finder:
+        """Look for text in what is indexed, passing over the items that are not `wanted`."""
+        return Finder(self, needle, wanted)
+
+    @contextmanager
+    def held(self) -> Iterator[Sequence[Segment | Gap]]:
+        """What the transcript is made of, none of which changes meanwhile."""
+        with self._lock:
+            yield self._parts
 
     @property
     def prompts(self) -> Sequence[int]:
