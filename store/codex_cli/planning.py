@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from store.opening import Store
     from store.writer_locks import Writers
 
+_ALL: Final = 100_000
+
 Forks = dict[str, frozenset[str]]
 """By thread, the other threads whose history goes on from one of its rollouts."""
 
@@ -74,7 +76,7 @@ async def plan_action(
         verb=verb,
         program=found,
         writers=await asyncio.to_thread(writers_of, store.home),
-        families={thread.id: await _family(store, thread) if by_command else () for thread in threads},
+        families=await _families(store, threads) if by_command else {},
         forks=await _forks(store) if verb == "delete" else {},
     )
     steps, refused = await asyncio.to_thread(_in_order, known, threads)
@@ -88,20 +90,40 @@ async def plan_action(
     )
 
 
-async def _family(store: Store, thread: Thread) -> tuple[Thread, ...]:
-    """Its sub-agents and theirs, archived or not; each once, whatever ring the files make."""
-    found: dict[str, Thread] = {}
-    waiting = [thread.id]
+async def _families(store: Store, threads: Iterable[Thread]) -> dict[str, tuple[Thread, ...]]:
+    """The sub-agents of each thread and theirs, archived or not; each once, whatever ring the files make."""
+    children: defaultdict[str, list[str]] = defaultdict(list)
+    for parent, child in await _parents(store):
+        children[parent].append(child)
+    below = {thread.id: _below(thread.id, children) for thread in threads}
+    ids = {child for family in below.values() for child in family}
+    query = ThreadQuery(ids=tuple(ids), archived="any")
+    found = {child.id: child for child in (await store.threads.list_threads(query, limit=_ALL)).items}
+    return {
+        thread_id: tuple(found[child] for child in family if child in found)
+        for thread_id, family in below.items()
+    }
+
+
+async def _parents(store: Store) -> list[tuple[str, str]]:
+    """Every sub-agent, with its parent before it."""
+    if store.state is not None:
+        sql = "SELECT parent_thread_id, id FROM threads WHERE parent_thread_id IS NOT NULL"
+        return await store.state.read(lambda connection: connection.execute(sql).fetchall())
+    every = await store.threads.list_threads(ThreadQuery(archived="any"), limit=_ALL)
+    return [(each.parent_thread_id, each.id) for each in every.items if each.parent_thread_id is not None]
+
+
+def _below(thread_id: str, children: Mapping[str, Sequence[str]]) -> list[str]:
+    found: list[str] = []
+    waiting = [thread_id]
+    seen = {thread_id}
     while waiting:
-        query = ThreadQuery(parent=waiting.pop(), archived="any")
-        for child in (await store.threads.list_threads(query, limit=_ALL)).items:
-            if child.id != thread.id and child.id not in found:
-                found[child.id] = child
-                waiting.append(child.id)
-    return tuple(found.values())
-
-
-_ALL: Final = 100_000
+        new = [child for child in children.get(waiting.pop(), ()) if child not in seen]
+        seen.update(new)
+        found += new
+        waiting += new
+    return found
 
 
 async def _forks(store: Store) -> Forks:
@@ -128,14 +150,14 @@ def _forks_in(connection: sqlite3.Connection) -> Forks:
 def _in_order(known: _Known, threads: Iterable[Thread]) -> tuple[list[ActionStep], list[ActionStep]]:
     """The steps in the order that Codex accepts, each fork before its base, and those that it would not."""
     wanted = {thread.id: thread for thread in threads}
-    along = {child.id for thread_id in wanted for child in known.families[thread_id]}
+    along = {child.id for thread_id in wanted for child in known.families.get(thread_id, ())}
     waiting: list[ActionStep] = []
     refused: list[ActionStep] = []
     for thread in wanted.values():
         # A ring of parents has nobody at its top.
-        if thread.id in along and not any(child.id in wanted for child in known.families[thread.id]):
+        if thread.id in along and not any(child.id in wanted for child in known.families.get(thread.id, ())):
             continue
-        family = tuple(child for child in known.families[thread.id] if _concerns(known.verb, child))
+        family = tuple(child for child in known.families.get(thread.id, ()) if _concerns(known.verb, child))
         refusal = _refusal(known, thread, family)
         step = ActionStep(thread=thread, with_it=family, refusal=refusal)
         (waiting if refusal is None else refused).append(step)

@@ -15,7 +15,8 @@ from stand_in_codex import OLD, StandIn, stand_in
 
 from store.codex_cli import planning
 from store.codex_cli.actions import plan_action, run_action
-from store.opening import bring_up_to_date, open_store
+from store.opening import Store, bring_up_to_date, open_store
+from store.threads import Threads
 from store.writer_locks import Writer, Writers
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from store.codex_cli.models import ActionPlan, ActionProgress, Verb
     from store.models import Thread
-    from store.opening import Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a script stands in for the program")
 
@@ -115,6 +115,16 @@ async def test_deleting_names_all_that_goes_along(
     assert (result.outcome, result.command) == ("done", f"codex delete --force {parent}")
     assert grandchild in result.reason
     assert child not in result.reason
+
+
+async def test_without_a_database_the_files_tell_what_goes_along(
+    builder: HomeBuilder, codex_stand_in: StandIn, clock: FixedClock
+) -> None:
+    parent = builder.add("parent")
+    child = builder.add("child", parent=parent)
+    store = Store(builder.home, clock, Threads(builder.home, None, clock))
+    made = await plan_action(store, "delete", [await store.threads.get_thread(parent)])
+    assert ids(made.threads) == [parent, child]
 
 
 async def test_archiving_takes_along_only_what_is_not_archived(
