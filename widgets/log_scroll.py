@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rich.segment import Segment
 from textual.cache import LRUCache
 from textual.strip import Strip
 
@@ -16,6 +17,8 @@ from widgets.reading_view import GUTTER, ReadingView
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from rich.style import Style
 
     from widgets.code_lines import Line
 
@@ -151,6 +154,9 @@ class LogScroll(ReadingView):
             return Strip([]), False
         strips = self._strips(number)
         return strips[within] if within < len(strips) else Strip([]), number == self._cursor
+
+    def _left(self, bar: str, style: Style) -> list[Segment]:
+        return [Segment(f"{bar} ", style)]
 
     def _bottom(self) -> str:
         warning = f"{self._glyphs.warning} {self._warning}" if self._warning and len(self.buffer) else ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import tzinfo
 
+    from rich.style import Style
     from textual import events
 
     from widgets.code_lines import Line
@@ -209,5 +210,8 @@ class ReadingView(StripView):
             return Strip.blank(width, self.rich_style)
         body, at_cursor = self._body(line)
         bar = " " if not at_cursor else "|" if self._glyphs is ASCII else "▎"
-        left = Strip([Segment(bar, self.get_component_rich_style("reading--bar")), Segment(" ")])
+        left = Strip(self._left(bar, self.get_component_rich_style("reading--bar")))
         return self.grounded(Strip.join([left, body]), width)
+
+    def _left(self, bar: str, style: Style) -> list[Segment]:
+        return [Segment(bar, style), Segment(" ")]
