@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from syrupy.location import PyTestLocation
 
-pytest_plugins = ["codex_program", "stand_in_codex", "store_fixtures"]
+pytest_plugins = ["codex_program", "stand_in_codex", "store_fixtures", "terminals"]
 
 # The same examples each time where a change is judged; new ones are looked for everywhere else.
 settings.register_profile("same", derandomize=True)

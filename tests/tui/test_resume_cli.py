@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import pty
-import select
-import subprocess
 import sys
 import termios
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from click.testing import CliRunner
-from other_processes import ROOT
 
 from tui.cli import rollodex
 
@@ -25,11 +17,9 @@ if TYPE_CHECKING:
 
     from building import HomeBuilder
     from stand_in_codex import StandIn
+    from terminals import Terminals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
-
-SECONDS: Final = 30.0
-"""The longest that a test waits for what takes far less."""
 
 SESSION: Final = """
 import signal
@@ -38,8 +28,8 @@ print("arguments", *arguments)
 print("home", os.environ.get("CODEX_HOME"))
 print("terminal", os.isatty(0) and os.isatty(1) and os.getpgrp() == os.tcgetpgrp(0))
 print("interrupts", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     said = input()
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -49,85 +39,9 @@ sys.exit(3)
 """
 
 
-@dataclass
-class Terminal:
-    """Rollodex in a terminal of its own."""
-
-    process: subprocess.Popen[bytes]
-    descriptor: int
-    seen: str = ""
-
-    def until(self, text: str) -> str:
-        """Read until this is on the terminal; all that was read."""
-        deadline = time.monotonic() + SECONDS
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            if not self._read():
-                break
-        assert text in self.seen, self.seen
-        return self.seen
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.descriptor, keys)
-
-    def end(self) -> int:
-        """Read to the end; the exit code."""
-        while self._read():
-            pass
-        return self.process.wait(SECONDS)
-
-    def _read(self) -> bool:
-        if not select.select([self.descriptor], [], [], SECONDS)[0]:
-            raise AssertionError(f"nothing more came after {self.seen!r}")
-        try:
-            data = os.read(self.descriptor, 65536)
-        except OSError as error:
-            if error.errno != errno.EIO:  # how Linux says that the other side was closed
-                raise
-            return False
-        self.seen += data.decode()
-        return bool(data)
-
-
-@dataclass
-class Terminals:
-    """Opens terminals, and closes what is left of them."""
-
-    arguments: tuple[str, ...]
-    opened: list[Terminal]
-
-    def run(self, *arguments: str) -> Terminal:
-        ours, theirs = pty.openpty()
-        code = (
-            "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-            "from tui.cli import main; sys.argv[0] = 'rollodex'; main()"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, *self.arguments, *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        os.close(theirs)
-        self.opened.append(Terminal(process, ours))
-        return self.opened[-1]
-
-
 @pytest.fixture
 def where(builder: HomeBuilder, tmp_path: Path) -> tuple[str, ...]:
     return ("--codex-home", str(builder.path), "--state-dir", str(tmp_path / "state"))
-
-
-@pytest.fixture
-def terminals(where: tuple[str, ...]) -> Any:
-    made = Terminals(("resume", *where), [])
-    yield made
-    for terminal in made.opened:
-        terminal.process.kill()
-        terminal.process.wait()
-        os.close(terminal.descriptor)
 
 
 @pytest.fixture
@@ -139,11 +53,11 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_codex_gets_the_terminal_and_its_exit_code_is_ours(
-    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, work: Path
+    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, where: tuple[str, ...], work: Path
 ) -> None:
     codex_stand_in.tell(session=SESSION)
     thread_id = builder.add("fix the lease", cwd=str(work), git={"branch": "main"})
-    terminal = terminals.run(thread_id)
+    terminal = terminals.run("resume", *where, thread_id)
     seen = terminal.until("ready")
     assert "fix the lease" in seen
     assert "side (then main)" in seen
@@ -159,10 +73,10 @@ def test_codex_gets_the_terminal_and_its_exit_code_is_ours(
 
 
 def test_an_interrupt_is_for_codex(
-    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, work: Path
+    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, where: tuple[str, ...], work: Path
 ) -> None:
     codex_stand_in.tell(session=SESSION)
-    terminal = terminals.run(builder.add("one", cwd=str(work)))
+    terminal = terminals.run("resume", *where, builder.add("one", cwd=str(work)))
     terminal.until("ready")
     before = termios.tcgetattr(terminal.descriptor)
     terminal.type(b"\x03")
@@ -173,11 +87,16 @@ def test_an_interrupt_is_for_codex(
 
 
 def test_a_fork_in_another_folder(
-    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, work: Path, tmp_path: Path
+    builder: HomeBuilder,
+    codex_stand_in: StandIn,
+    terminals: Terminals,
+    where: tuple[str, ...],
+    work: Path,
+    tmp_path: Path,
 ) -> None:
     codex_stand_in.tell(session=SESSION)
     thread_id = builder.add("one", cwd=str(tmp_path / "gone"))
-    terminal = terminals.run(thread_id[:35], "--fork", "--cwd", str(work))
+    terminal = terminals.run("resume", *where, thread_id[:35], "--fork", "--cwd", str(work))
     seen = terminal.until("ready")
     assert f"arguments fork -C {work} {thread_id}" in seen
     terminal.type(b"\n")
@@ -185,26 +104,30 @@ def test_a_fork_in_another_folder(
 
 
 def test_what_is_in_the_way_is_said_and_nothing_started(
-    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, work: Path
+    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, where: tuple[str, ...], work: Path
 ) -> None:
     codex_stand_in.tell(session=SESSION)
     thread_id = builder.add("one", cwd=str(work), model_provider="azure")
-    terminal = terminals.run(thread_id)
+    terminal = terminals.run("resume", *where, thread_id)
     assert terminal.end() == 1
     assert "The model provider azure is not configured" in terminal.seen
     assert "--anyway" in terminal.seen
     assert not codex_stand_in.calls()
 
-    terminal = terminals.run(thread_id, "--anyway")
+    terminal = terminals.run("resume", *where, thread_id, "--anyway")
     terminal.until("ready")
     terminal.type(b"\n")
     assert terminal.end() == 3
 
 
 def test_a_folder_that_is_gone_cannot_be_gone_on_in(
-    builder: HomeBuilder, codex_stand_in: StandIn, terminals: Terminals, tmp_path: Path
+    builder: HomeBuilder,
+    codex_stand_in: StandIn,
+    terminals: Terminals,
+    where: tuple[str, ...],
+    tmp_path: Path,
 ) -> None:
-    terminal = terminals.run(builder.add("one", cwd=str(tmp_path / "gone")), "--anyway")
+    terminal = terminals.run("resume", *where, builder.add("one", cwd=str(tmp_path / "gone")), "--anyway")
     assert terminal.end() == 1
     assert "The thread's folder is gone" in terminal.seen
     assert "You can put that right first" in terminal.seen
