@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from store.errors import ConfigError
 
@@ -14,16 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def _written_out(folder: Path) -> Path:
+    """The file is read wherever one stands: a folder is named in full, or begins with "~"."""
+    try:
+        folder = Path(os.path.normpath(folder.expanduser()))
+    except RuntimeError as error:  # "~" of nobody
+        raise ValueError(str(error)) from error
+    if not folder.is_absolute():
+        raise ValueError("write the folder out from / or from ~")
+    return folder
+
+
+Folder = Annotated[Path, AfterValidator(_written_out)]
+
+
 class MemoriesConfig(BaseModel):
     """The table `[memories]`: what the options of `rollodex memories` say otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: Path | None = None
-    """The folder of the artifacts; absolute, or beginning with "~"."""
+    root: Folder | None = None
+    """The folder of the artifacts."""
     engine: str = "extractive"
     engine_network: bool = False
-    engine_read: tuple[Path, ...] = ()
+    engine_read: tuple[Folder, ...] = ()
     min_idle_hours: int = Field(12, ge=0)
     max_age_days: int = Field(30, ge=0)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
+_RUN = click.IntRange(1, 2**63 - 1)  # what SQLite can number
+
 _root = click.option(
     "--memory-root", type=FOLDER, help="The folder of the artifacts  [default: memories in the home]"
 )
@@ -38,7 +40,11 @@ def _engine(command: Command) -> Command:
             metavar="DIR",
             help="Let a program read only this, itself and what the platform needs; repeatable.",
         ),
-        click.option("--engine-network", is_flag=True, default=None, help="Let a program use the network."),
+        click.option(
+            "--engine-network/--no-engine-network",
+            default=None,
+            help="Whether a program may use the network.  [default: no]",
+        ),
         click.option(
             "--engine",
             metavar="NAME",
@@ -119,7 +125,9 @@ def show(options: Options, **values: Any) -> None:
 
 @memories.command()
 @click.option("--cwd", type=FOLDER, default=Path(), help="The project's folder.  [default: this one]")
-@click.option("-n", "number", type=click.IntRange(min=1), default=5, show_default=True, help="How many.")
+@click.option(
+    "-n", "number", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many."
+)
 @_json
 @where_options
 def recent(options: Options, **values: Any) -> None:
@@ -141,7 +149,7 @@ def history(options: Options, **values: Any) -> None:
 
 
 @memories.command()
-@click.argument("run", type=int, metavar="RUN")
+@click.argument("run", type=_RUN, metavar="RUN")
 @_root
 @_json
 @where_options
@@ -153,7 +161,7 @@ def diff(options: Options, **values: Any) -> None:
 
 
 @memories.command()
-@click.argument("run", type=int, metavar="RUN")
+@click.argument("run", type=_RUN, metavar="RUN")
 @_root
 @click.option("--yes", is_flag=True, help="Also where files were changed since.")
 @_json

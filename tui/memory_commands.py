@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from store.clock import SystemClock
 from store.config import config_file, read_config
-from store.errors import DatabaseError, UnknownThread
+from store.errors import DatabaseError, StoreError, UnknownThread
+from store.memories.models import ConsolidationResult, ExtractionResult
 from store.memories.outputs import get_last_n_thread_memories_for_cwd, get_thread_memory
 from store.memories.pipeline import MemoryPipeline
 from store.memories.selection import Stage1Limits
@@ -69,8 +70,8 @@ async def _desk(options: Options, values: Mapping[str, Any], *, current: bool = 
                 why="Rollodex's own state folder cannot be used",
                 next_step="Name another one with --state-dir",
             )
-        named: Path | None = values.get("memory_root") or config.root
-        root = default_root(store.home) if named is None else written_out(named)
+        named: Path | None = values.get("memory_root")
+        root = written_out(named) if named is not None else config.root or default_root(store.home)
         pipeline = MemoryPipeline(store.home, store.user, store.files.state, root, SystemClock())
         yield Desk(store, pipeline, config)
 
@@ -89,6 +90,20 @@ async def pipeline_status(options: Options, values: Mapping[str, Any]) -> Answer
 
 async def run_extraction(options: Options, values: Mapping[str, Any]) -> Answer:
     """`rollodex memories extract`."""
+    try:
+        result = await _extraction(options, values)
+    except StoreError as error:
+        if not values["as_json"]:
+            raise
+        result = ExtractionResult(outcome="failed", reason=str(error))
+    if values["as_json"]:
+        answer = _json(memory_output.extraction_object(result))
+    else:
+        answer = _lines(memory_output.extraction_lines(result))
+    return Answer(answer.pieces, _exit_code(result))
+
+
+async def _extraction(options: Options, values: Mapping[str, Any]) -> ExtractionResult:
     from store.memories.extraction import extract
     from store.memories.jobs import waiting_threads
     from store.memories.stage_one import estimate
@@ -104,19 +119,30 @@ async def run_extraction(options: Options, values: Mapping[str, Any]) -> Answer:
                 lambda c: waiting_threads(c, this_process(), now_s=now_s, limits=limits)
             )
             threads = [await desk.store.threads.get_thread(each) for each in ids[: limits.max_claimed]]
-            _ask(engine, f"{_threads(len(threads))}, about {count(estimate(threads))} tokens")
-        result = await extract(
+            if threads:
+                _ask(engine, f"{_threads(len(threads))}, about {count(estimate(threads))} tokens")
+            limits = replace(limits, max_claimed=len(threads))  # what begins to wait meanwhile was not asked
+        return await extract(
             desk.pipeline, engine, thread_ids=named or None, limits=limits, report=_report(values)
         )
-    if values["as_json"]:
-        pieces = _json(memory_output.extraction_object(result)).pieces
-    else:
-        pieces = _lines(memory_output.extraction_lines(result)).pieces
-    return Answer(pieces, 0 if result.outcome in NEEDED_NOTHING else 1)
 
 
 async def run_consolidation(options: Options, values: Mapping[str, Any]) -> Answer:
     """`rollodex memories consolidate`."""
+    try:
+        result = await _consolidation(options, values)
+    except StoreError as error:
+        if not values["as_json"]:
+            raise
+        result = ConsolidationResult(outcome="failed", reason=str(error))
+    if values["as_json"]:
+        answer = _json(memory_output.consolidation_object(result))
+    else:
+        answer = _lines(memory_output.consolidation_lines(result))
+    return Answer(answer.pieces, _exit_code(result))
+
+
+async def _consolidation(options: Options, values: Mapping[str, Any]) -> ConsolidationResult:
     from store.memories.consolidation import consolidate
     from store.memories.outputs import thread_memories
 
@@ -126,13 +152,7 @@ async def run_consolidation(options: Options, values: Mapping[str, Any]) -> Answ
             memories = await desk.pipeline.database.read(thread_memories)
             size = sum(len(each.trace_summary) + len(each.memory_summary) for each in memories)
             _ask(engine, f"{len(memories)} memories, at least {count(size // 4)} tokens")
-        result = await consolidate(desk.pipeline, engine, force=values["force"], report=_report(values))
-        pieces = (
-            _json(memory_output.consolidation_object(result)).pieces
-            if values["as_json"]
-            else _lines(memory_output.consolidation_lines(result)).pieces
-        )
-    return Answer(pieces, 0 if result.outcome in NEEDED_NOTHING else 1)
+        return await consolidate(desk.pipeline, engine, force=values["force"], report=_report(values))
 
 
 async def run_rebuild(options: Options, values: Mapping[str, Any]) -> Answer:
@@ -145,7 +165,7 @@ async def run_rebuild(options: Options, values: Mapping[str, Any]) -> Answer:
         answer = _json(memory_output.consolidation_object(result))
     else:
         answer = _lines(memory_output.rebuild_lines(result))
-    return Answer(answer.pieces, 0 if result.outcome in NEEDED_NOTHING else 1)
+    return Answer(answer.pieces, _exit_code(result))
 
 
 async def show_memory(options: Options, values: Mapping[str, Any]) -> Answer:
@@ -209,6 +229,10 @@ async def run_restore(options: Options, values: Mapping[str, Any]) -> Answer:
     return _lines(memory_output.restore_lines(undoing))
 
 
+def _exit_code(result: ExtractionResult | ConsolidationResult) -> int:
+    return 0 if result.outcome in NEEDED_NOTHING else 1
+
+
 def _limits(values: Mapping[str, Any], config: MemoriesConfig) -> Stage1Limits:
     idle, age = values.get("min_idle_hours"), values.get("max_age_days")
     return Stage1Limits(
@@ -220,13 +244,12 @@ def _limits(values: Mapping[str, Any], config: MemoriesConfig) -> Stage1Limits:
 def _engine(desk: Desk, values: Mapping[str, Any]) -> Engine:
     from store.memories.engines import make_engine
 
-    network = values["engine_network"]
-    return make_engine(
-        values["engine"] or desk.config.engine,
-        home=desk.store.home,
-        network=desk.config.engine_network if network is None else network,
-        readable=tuple(values["engine_read"]) or desk.config.engine_read,
-    )
+    name = values["engine"] or desk.config.engine
+    network, readable = values["engine_network"], tuple(map(written_out, values["engine_read"]))
+    if name.startswith("command:"):
+        network = desk.config.engine_network if network is None else network
+        readable = readable or desk.config.engine_read
+    return make_engine(name, home=desk.store.home, network=bool(network), readable=readable)
 
 
 def _ask(engine: Engine, cost: str) -> None:

@@ -49,6 +49,10 @@ def written_out(folder: Path) -> Path:
             why="the current folder is no longer there",
             next_step="Write the folder out from /",
         ) from None
+    except RuntimeError as error:  # "~" of nobody
+        raise HomeError(
+            f"The folder {folder} cannot be told", why=str(error), next_step="Write it without ~"
+        ) from error
 
 
 async def list_threads(options: Options, query: ThreadQuery, values: Mapping[str, Any]) -> list[str]:
