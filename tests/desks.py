@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from fake_services import FakeServices, StillClock
 
 from tui.app import RollodexApp
+from tui.screens.asking import AskingScreen
 from tui.screens.browser import BrowserScreen
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Desk:
     def pane(self) -> str:
         return self.browser.current_pane
 
-    def shows(self, screen: type[Screen[None]]) -> bool:
+    def shows(self, screen: type[Screen[Any]]) -> bool:
         return isinstance(self.app.screen, screen)
 
     @property
@@ -102,7 +103,7 @@ async def settle(pilot: Pilot[None]) -> None:
     while still < STILL:
         await pilot.pause(0.01)
         top = pilot.app.screen_stack[-1]
-        still = still + 1 if not isinstance(top, BrowserScreen) or top.settled else 0
+        still = still + 1 if not isinstance(top, AskingScreen) or top.settled else 0
 
 
 def sized(sizes: dict[str, tuple[int, int]] = SIZES) -> pytest.MarkDecorator:

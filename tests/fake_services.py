@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from fake_memories import FakeMemories
+
 from store.errors import StoreError, UnknownThread
 from store.models import (
     Activity,
@@ -196,6 +198,7 @@ class FakeServices:
         self.log_came = asyncio.Event()
         self.log_queries: list[tuple[LogQuery, tuple[LogOrigin, ...]]] = []
         self.health: list[LogHealth] = []
+        self.memories = FakeMemories()
         self._opens = opens
         self._notices = tuple(notices)
         self._progress = progress or COMPLETE

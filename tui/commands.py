@@ -9,6 +9,7 @@ from textual.command import DiscoveryHit, Hit, Provider
 from textual.content import Content
 
 from tui import keymap
+from tui.screens.asking import AskingScreen
 
 if TYPE_CHECKING:
     from textual.command import Hits
@@ -25,10 +26,7 @@ class ActionCommands(Provider):
 
     @property
     def _pane(self) -> Pane:
-        # Imported here: the browser names this provider.
-        from tui.screens.browser import BrowserScreen
-
-        return self.screen.current_pane if isinstance(self.screen, BrowserScreen) else "everywhere"
+        return self.screen.current_pane if isinstance(self.screen, AskingScreen) else "everywhere"
 
     @property
     def _actions(self) -> list[Action]:

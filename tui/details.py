@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 from widgets.thread_details import Details
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from store.models import Thread
-    from tui.services import Threads
+    from tui.services import Services
 
 
-async def read_details(threads: Threads, thread: Thread, now: int, user_home: Path) -> Details:
-    """Return the details of a thread, its dynamic tools and its sandbox in words included."""
+async def read_details(services: Services, thread: Thread, now: int) -> Details:
+    """Return the details of a thread: its dynamic tools, its sandbox in words and its memory included."""
     # Every form of policy is a model of its own: not worth the time before the first frame.
     from store.sandbox import describe, parse_policy, short_label
 
@@ -22,7 +20,9 @@ async def read_details(threads: Threads, thread: Thread, now: int, user_home: Pa
     return Details(
         thread=thread,
         now=now,
-        tools=await threads.get_dynamic_tools(thread.id),
+        tools=await services.threads.get_dynamic_tools(thread.id),
         sandbox_lines=(short_label(policy), *describe(policy)) if policy is not None else (),
-        user_home=user_home,
+        user_home=services.user_home,
+        memory=await services.memories.thread_memory(thread.id),
+        recent_memories=() if thread.cwd is None else await services.memories.project_memories(thread.cwd),
     )

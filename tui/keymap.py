@@ -10,7 +10,20 @@ from textual.binding import Binding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Pane = Literal["everywhere", "threads", "transcript", "logs", "backfill", "filter", "sheet", "help", "error"]
+Pane = Literal[
+    "everywhere",
+    "threads",
+    "transcript",
+    "logs",
+    "backfill",
+    "memory",
+    "history",
+    "filter",
+    "choice",
+    "sheet",
+    "help",
+    "error",
+]
 PANES: Final[tuple[Pane, ...]] = get_args(Pane)
 TITLES: Final[dict[Pane, str]] = {
     "everywhere": "Everywhere",
@@ -18,12 +31,15 @@ TITLES: Final[dict[Pane, str]] = {
     "transcript": "2 Transcript",
     "logs": "3 Logs",
     "backfill": "4 Backfill",
+    "memory": "5 Memory",
+    "history": "Memory: what changed, and files",
     "filter": "Filter box",
+    "choice": "Before anything runs",
     "sheet": "Details and raw lines",
     "help": "Help",
     "error": "When Rollodex cannot start",
 }
-_WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "logs", "backfill")
+_WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "logs", "backfill", "memory")
 FOOTER_KEYS: Final = 9
 """The footer never holds more."""
 
@@ -84,8 +100,9 @@ def shown(key: str, *, ascii_only: bool = False) -> str:
     return _SHOWN.get(key, "^" + key[5:] if key.startswith("ctrl+") else key)
 
 
-def _move(keys: str, description: str, run: str) -> Action:
-    return Action(run, tuple(keys.split()), _WORKPLACES, run, description, run, palette=False)
+def _move(keys: str, description: str, run: str, *, choosing: bool = False) -> Action:
+    panes: tuple[Pane, ...] = (*_WORKPLACES, "history", *(("choice",) if choosing else ()))
+    return Action(run, tuple(keys.split()), panes, run, description, run, palette=False)
 
 
 def _in(
@@ -97,9 +114,10 @@ def _in(
     run: str,
     footer: int | None = None,
     *,
+    meaning: str = "",
     palette: bool = True,
 ) -> Action:
-    return Action(name, tuple(keys.split()), (pane,), label, description, run, footer, palette=palette)
+    return Action(name, tuple(keys.split()), (pane,), label, description, run, footer, meaning, palette)
 
 
 def _walk(key: str, name: str, description: str, run: str, footer: int | None = None) -> Action:
@@ -111,6 +129,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in("everywhere", "2", "transcript", "transcript", "Go to Transcript", "screen.pane('transcript')"),
     _in("everywhere", "3", "logs", "logs", "Go to Logs", "screen.pane('logs')"),
     _in("everywhere", "4", "backfill", "backfill", "Go to Backfill", "screen.pane('backfill')"),
+    _in("everywhere", "5", "memory", "memory", "Go to Memory", "screen.pane('memory')"),
     _in("everywhere", "tab", "next", "next pane", "Next pane", "screen.next_pane(1)", 7, palette=False),
     _in(
         "everywhere",
@@ -145,17 +164,17 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "close",
         ("escape",),
-        ("everywhere", "sheet", "help"),
+        ("everywhere", "history", "choice", "sheet", "help"),
         "close",
         "Close one thing",
         "screen.close_one",
         palette=False,
     ),
     Action("quit", ("q", "ctrl+q"), ("everywhere", "error"), "quit", "Quit", "app.quit", 9),
-    _move("up k", "Up", "move(-1)"),
-    _move("down j", "Down", "move(1)"),
-    _move("pageup", "A page up", "page(-1.0)"),
-    _move("pagedown", "A page down", "page(1.0)"),
+    _move("up k", "Up", "move(-1)", choosing=True),
+    _move("down j", "Down", "move(1)", choosing=True),
+    _move("pageup", "A page up", "page(-1.0)", choosing=True),
+    _move("pagedown", "A page down", "page(1.0)", choosing=True),
     _move("ctrl+u", "Half a page up", "page(-0.5)"),
     _move("ctrl+d", "Half a page down", "page(0.5)"),
     _move("home g", "The first", "first"),
@@ -173,11 +192,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in("threads", "s", "sort", "sort", "Sort by update or by start", "screen.sort", 3),
     _in("threads", "S", "reverse", "reverse", "Turn the order round", "screen.reverse"),
     _in("threads", "A", "archived", "archived", "Hide, add or only show archived", "screen.archived", 4),
+    _in("threads", "space", "mark", "mark", "Mark the thread, or take the mark away", "mark"),
+    _in(
+        "threads",
+        "X",
+        "extract-marked",
+        "extract…",
+        "Extract memories of marked threads, or this…",
+        "screen.extract",
+        meaning="extract",
+    ),
     _in("threads", "right", "unfold", "children", "Show sub-agent threads", "unfold", 5),
     _in("threads", "left", "fold", "fold", "Put sub-agent threads away", "fold"),
-    Action(
-        "open-item", ("enter",), ("transcript",), "fold", "Fold or unfold the item", "fold", 1, meaning="open"
-    ),
+    _in("transcript", "enter", "open-item", "fold", "Fold or unfold the item", "fold", 1, meaning="open"),
     _in(
         "transcript",
         "left_square_bracket",
@@ -199,9 +226,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in(
         "transcript", "circumflex_accent", "parent", "parent", "The thread that this one comes from", "parent"
     ),
-    Action(
-        "unfold-row", ("enter",), ("logs",), "all of it", "All that the row says", "fold", 1, meaning="open"
-    ),
+    _in("logs", "enter", "unfold-row", "all of it", "All that the row says", "fold", 1, meaning="open"),
     _in("logs", "f", "follow", "follow", "Follow the newest row, or stay", "follow", 2),
     _in("logs", "t", "tie", "this thread", "The thread under the cursor only, or all", "tie", 3),
     _in("logs", "l", "level", "level", "Only worse levels", "level(1)", 5),
@@ -209,41 +234,112 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in("logs", "ampersand", "keep-only", "keep", "Keep only rows with these words", "keep", 6),
     _in("logs", "v", "wrap", "wrap", "Wrap long rows, or cut them", "wrap"),
     _in("logs", "y", "copy", "copy", "Copy the row", "copy"),
-    Action("log-health", ("i",), ("logs",), "details", "What fills the log", "details", meaning="details"),
+    _in("logs", "i", "log-health", "details", "What fills the log", "details", meaning="details"),
+    _in(
+        "memory",
+        "enter",
+        "open-job",
+        "job",
+        "The memory screen; there, all about the job",
+        "open",
+        1,
+        meaning="open",
+    ),
+    _in(
+        "memory",
+        "c",
+        "consolidate",
+        "consolidate…",
+        "Consolidate the memories…",
+        "screen.consolidate",
+        2,
+    ),
+    _in(
+        "memory",
+        "X",
+        "extract",
+        "extract…",
+        "Extract memories of marked or waiting threads…",
+        "screen.extract",
+        3,
+    ),
+    _in("memory", "R", "retry-job", "retry…", "Try what failed again…", "screen.retry", 4),
+    _in("memory", "d", "changes", "changes", "What the runs changed", "screen.changes", 5),
     Action(
+        "undo",
+        ("u",),
+        ("memory", "history"),
+        "undo…",
+        "Put back what a run replaced…",
+        "screen.undo",
+        6,
+    ),
+    _in("memory", "a", "artifacts", "files", "Read the files of the memory folder", "screen.artifacts"),
+    _in("memory", "F", "job-states", "states", "Only failed, running, pending or done jobs", "states"),
+    _in("memory", "K", "stop", "stop…", "Stop what runs…", "screen.stop"),
+    _in(
+        "history",
+        "enter",
+        "read-file",
+        "read",
+        "Go to the text, or back to the list",
+        "screen.read",
+        1,
+        meaning="open",
+    ),
+    _in(
+        "history",
+        "left_square_bracket",
+        "earlier-file",
+        "earlier file",
+        "The changed file before",
+        "screen.file(-1)",
+        meaning="earlier-prompt",
+    ),
+    _in(
+        "history",
+        "right_square_bracket",
+        "later-file",
+        "file",
+        "The next changed file",
+        "screen.file(1)",
+        meaning="later-prompt",
+    ),
+    _in("choice", "enter", "choose", "do it", "Do what is chosen", "open", 1, meaning="open"),
+    _in(
+        "sheet",
+        "enter",
         "schemas",
-        ("enter",),
-        ("sheet",),
         "tools' schemas",
         "Show or fold the tools' schemas",
         "focused.fold",
         meaning="open",
     ),
-    Action("retry", ("ctrl+r",), ("error",), "try again", "Try again", "screen.retry", 1, meaning="refresh"),
-    Action(
+    _in("error", "ctrl+r", "retry", "try again", "Try again", "screen.retry", 1, meaning="refresh"),
+    _in(
+        "filter",
+        "enter",
         "keep",
-        ("enter",),
-        ("filter",),
         "to the list",
         "Keep the filter and go to the list",
         "screen.leave_box",
         1,
         meaning="open",
     ),
-    Action(
+    _in(
+        "filter",
+        "escape",
         "leave-box",
-        ("escape",),
-        ("filter",),
         "close",
         "Close the box; again clears the filter",
         "screen.close_one",
         2,
         meaning="close",
     ),
-    Action(
+    _in(
+        "filter",
+        "down",
         "down-from-box",
-        ("down",),
-        ("filter",),
         "to the list",
         "Down to the list",
         "screen.leave_box",
@@ -276,7 +372,9 @@ def bindings(pane: Pane) -> list[Binding]:
 def footer(pane: Pane) -> list[Action]:
     """Return what the footer shows while a pane has the focus: its own keys first, nine in all."""
     own = sorted((action for action in actions(pane) if action.footer is not None), key=_place)
-    everywhere = [] if pane in ("filter", "sheet", "help", "error") else actions("everywhere")
+    everywhere = (
+        [] if pane in ("history", "filter", "choice", "sheet", "help", "error") else actions("everywhere")
+    )
     others = sorted(
         (action for action in everywhere if action.footer is not None and action not in own), key=_place
     )

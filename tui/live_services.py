@@ -13,6 +13,7 @@ from store.errors import StoreError
 from store.models import BackfillProgress, Checked, Notice, WatchStatus
 from store.opening import open_store
 from store.reading_places import get_reading_place, set_reading_place
+from tui.live_memories import LiveMemories
 from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class LiveServices:
         self.launch_folder = str(Path.cwd())
         self._activity: Latest[Mapping[str, Activity]] = Latest({})
         self.threads = LiveThreads(self._opened, self._activity)
+        self.memories = LiveMemories(self._opened)
 
     @property
     def home(self) -> Path:
@@ -123,6 +125,7 @@ class LiveServices:
         await self._close()
 
     async def _close(self) -> None:
+        await self.memories.close()
         if self._transcript is not None:
             await self._transcript.close()
         self._store = self._transcript = self._keeping_up = None
@@ -157,6 +160,7 @@ class LiveServices:
             "activity": lambda: follow_activity(home, state, self._clock, self._changes, self._activity),
             "watching told": self._follow_status,
             "checks told": self._follow_checks,
+            **self.memories.work,
         }
         async with asyncio.TaskGroup() as group:
             for name, begin in work.items():

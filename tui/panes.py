@@ -9,6 +9,8 @@ from textual.message import Message
 
 from tui import keymap
 from widgets.backfill_strip import BackfillStrip
+from widgets.memory_strip import MemoryStrip
+from widgets.strip_view import LinesView
 from widgets.thread_list import ThreadList
 from widgets.transcript_view import TranscriptView
 from widgets.type_ahead import GAP, TypeAhead
@@ -70,10 +72,8 @@ class ThreadsPane(ThreadList, inherit_bindings=False):
         self.app.simulate_key(key)
 
 
-class BackfillPane(BackfillStrip, inherit_bindings=False):
-    """How far the reading of the home has come."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("backfill")]
+class ScrollingPane(LinesView, inherit_bindings=False):
+    """A pane of lines that only scrolls."""
 
     def action_move(self, rows: int) -> None:
         """Scroll by some rows."""
@@ -90,6 +90,30 @@ class BackfillPane(BackfillStrip, inherit_bindings=False):
     def action_last(self) -> None:
         """Scroll to the end."""
         self.scroll_end(animate=False)
+
+
+class BackfillPane(BackfillStrip, ScrollingPane, inherit_bindings=False):
+    """How far the reading of the home has come."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("backfill")]
+
+
+class MemoryPane(MemoryStrip, ScrollingPane, inherit_bindings=False):
+    """Where the memory pipelines stand."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("memory")]
+
+    @dataclass
+    class Opened(Message):
+        """The memory screen is wanted."""
+
+    def action_open(self) -> None:
+        """Ask for the memory screen."""
+        self.post_message(self.Opened())
+
+    def action_states(self) -> None:
+        """Ask for the memory screen, which lists the jobs by their states."""
+        self.post_message(self.Opened())
 
 
 class TranscriptPane(TranscriptView, inherit_bindings=False):

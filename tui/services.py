@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from store.memories.models import FileChange, MemoryRun, Pipeline, ThreadMemory
     from store.models import (
         Activity,
         BackfillProgress,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
         ThreadQuery,
         WatchStatus,
     )
+    from tui.memory_orders import ConsolidationPlan, Errand, ExtractionPlan, Order
+    from widgets.memory_artifacts import Artifact
     from widgets.transcript_source import TranscriptSource
 
 
@@ -72,6 +75,58 @@ class Threads(Protocol):
         ...
 
 
+class Memories(Protocol):
+    """The memory pipelines: ours, which does what it is asked to, and Codex's."""
+
+    def pipelines(self) -> AsyncIterator[Sequence[Pipeline]]:
+        """Yield where the pipelines stand, ours first, at once and whenever that changes."""
+        ...
+
+    def errands(self) -> AsyncIterator[Errand | None]:
+        """Yield the order that is carried out, or was last, at once and as it goes on."""
+        ...
+
+    async def extraction_plan(self, thread_ids: Sequence[str] | None) -> ExtractionPlan:
+        """Return what an extraction of these threads, or of what waits, would take."""
+        ...
+
+    async def consolidation_plan(self) -> ConsolidationPlan:
+        """Return what a consolidation would take."""
+        ...
+
+    async def carry_out(self, order: Order) -> None:
+        """Begin with an order, which goes on whatever is on the screen; one at a time."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop what is carried out, and return when it has ended."""
+        ...
+
+    async def thread_memory(self, thread_id: str) -> ThreadMemory | None:
+        """Return what was made of a thread."""
+        ...
+
+    async def project_memories(self, cwd: str) -> Sequence[ThreadMemory]:
+        """Return the newest memories of threads of exactly this folder, the newest first."""
+        ...
+
+    async def runs(self) -> Sequence[MemoryRun]:
+        """Return the runs that changed files of a root, the newest first."""
+        ...
+
+    async def changes(self, run_id: int) -> Sequence[FileChange]:
+        """Return what a run changed."""
+        ...
+
+    async def artifacts(self) -> tuple[str, Sequence[Artifact]]:
+        """Return the root and the files in it."""
+        ...
+
+    async def artifact(self, path: str) -> str:
+        """Return the text of one of them, secrets masked."""
+        ...
+
+
 class Services(Protocol):
     """Everything that the screens ask for. Every method may raise StoreError.
 
@@ -97,6 +152,11 @@ class Services(Protocol):
     @property
     def threads(self) -> Threads:
         """The threads of the home."""
+        ...
+
+    @property
+    def memories(self) -> Memories:
+        """The memory pipelines."""
         ...
 
     async def transcript(self, thread: Thread) -> TranscriptSource:

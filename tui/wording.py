@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from widgets.formatting import whole
+from widgets.memory_words import pipeline_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from store.memories.models import Pipeline
     from store.models import BackfillProgress, LogLevel, Notice, WatchStatus
     from tui.listing import Listed, View
     from tui.log_filter import LogFilter
@@ -35,6 +37,12 @@ def freshness(status: WatchStatus | None, glyphs: Glyphs) -> str:
     if status is None:
         return ""
     return f"{glyphs.fine} live" if status.mode == "live" else status.mode
+
+
+def memory(pipelines: Sequence[Pipeline], glyphs: Glyphs) -> str:
+    """Return the glyph of what is worst in the memory pipelines; nothing while there is nothing in them."""
+    used = [each for each in pipelines if each.jobs or each.outputs or each.notice]
+    return str(getattr(glyphs, pipeline_line(used, 0).mark)) if used else ""
 
 
 def which_rows(chosen: LogFilter) -> list[str]:

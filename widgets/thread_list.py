@@ -17,6 +17,8 @@ from widgets.row_source import RowSource
 from widgets.virtual_list import VirtualList
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from store.clock import Clock
     from store.models import ThreadSort
 
@@ -65,6 +67,7 @@ class ThreadList(VirtualList[Thread]):
         "thread-list--warning",
         "thread-list--success",
         "thread-list--error",
+        "thread-list--marked",
     }
     DEFAULT_CSS = """
     ThreadList {
@@ -73,6 +76,7 @@ class ThreadList(VirtualList[Thread]):
         & > .thread-list--warning { color: $text-warning; }
         & > .thread-list--success { color: $text-success; }
         & > .thread-list--error { color: $text-error; }
+        & > .thread-list--marked { color: $accent; }
     }
     """
 
@@ -82,6 +86,10 @@ class ThreadList(VirtualList[Thread]):
 
         thread: Thread
         unfold: bool
+
+    @dataclass
+    class MarksChanged(Message):
+        """Other threads are marked."""
 
     def __init__(
         self,
@@ -95,6 +103,21 @@ class ThreadList(VirtualList[Thread]):
         self._glyphs = glyphs
         self._sort: ThreadSort = "updated"
         self._rows: ThreadRows | None = None
+        self._marked: dict[str, None] = {}
+
+    @property
+    def marked(self) -> Sequence[str]:
+        """The ids of the marked threads, in the order in which they were; listed now or not."""
+        return tuple(self._marked)
+
+    def clear_marks(self) -> None:
+        """Take all marks away."""
+        self._marked.clear()
+        self._marks_changed()
+
+    def _marks_changed(self) -> None:
+        self.refresh()
+        self.post_message(self.MarksChanged())
 
     def on_mount(self) -> None:
         """Let the ages go on."""
@@ -118,6 +141,8 @@ class ThreadList(VirtualList[Thread]):
             success = self.component_style("thread-list--success")
             error = self.component_style("thread-list--error")
             title = muted if row.archived else self.component_style("thread-list--title")
+        mark = self._glyphs.fine if row.id in self._marked else " "
+        mark_style = self.cursor_style if is_cursor else self.component_style("thread-list--marked")
         columns = Columns.of(width)
         gap = " " * columns.gap
         glyph, glyph_style = " ", muted
@@ -135,7 +160,8 @@ class ThreadList(VirtualList[Thread]):
             glyph = self._glyphs.archived
         when = row.created_at if self._sort == "created" else row.updated_at
         segments = [
-            Segment(glyph + " ", glyph_style),
+            Segment(glyph, glyph_style),
+            Segment(mark, mark_style),
             Segment(fit(age(when, now_ms), AGE_WIDTH, right=True) + gap, muted),
             *self._title(row, columns.title, title, muted),
         ]
@@ -167,6 +193,18 @@ class ThreadList(VirtualList[Thread]):
         text = cut(visible_line(row.display_title), room, self._glyphs.ellipsis)
         blanks = " " * max(0, room - cell_len(text))
         return [Segment(before, muted), Segment(text, title), Segment(after + blanks, muted)]
+
+    def action_mark(self) -> None:
+        """Mark the thread under the cursor or take its mark away, and go on to the next."""
+        row = self.current_row
+        if row is None:
+            return
+        if row.id in self._marked:
+            del self._marked[row.id]
+        else:
+            self._marked[row.id] = None
+        self._marks_changed()
+        self.cursor += 1
 
     def action_unfold(self) -> None:
         """Show the sub-agent threads of the one under the cursor, or step into them."""

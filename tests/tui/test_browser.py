@@ -322,6 +322,8 @@ async def test_panes_by_number_tab_and_zoom() -> None:
         await desk.press("tab")
         assert desk.pane() == "backfill"
         await desk.press("tab")
+        assert desk.pane() == "memory"
+        await desk.press("tab")
         assert desk.pane() == "threads"
         await desk.press("2")
         await desk.until(lambda: browser.current_pane == "transcript")

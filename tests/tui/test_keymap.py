@@ -23,26 +23,43 @@ from tui.keymap import (
     shown,
 )
 from tui.logs_pane import LogRows
-from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
+from tui.panes import BackfillPane, MemoryPane, ThreadsPane, TranscriptPane
 from tui.screens.browser import BrowserScreen
+from tui.screens.choice import ChoiceScreen, PaneChoices
 from tui.screens.error import ErrorScreen
 from tui.screens.help import HelpScreen
+from tui.screens.memory import JobsPane, MemoryScreen
+from tui.screens.memory_files import FilePane, FilesPane, MemoryFilesScreen
+from tui.screens.memory_history import DiffPane, MemoryHistoryScreen, RunsPane
 from tui.screens.sheet import SheetScreen
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-UNDER_EVERYWHERE: tuple[Pane, ...] = ("threads", "transcript", "logs", "backfill")
-OWNERS: dict[Pane, type[DOMNode]] = {
-    "everywhere": BrowserScreen,
-    "threads": ThreadsPane,
-    "transcript": TranscriptPane,
-    "logs": LogRows,
-    "backfill": BackfillPane,
-    "sheet": SheetScreen,
-    "help": HelpScreen,
-    "error": ErrorScreen,
+UNDER_EVERYWHERE: tuple[Pane, ...] = ("threads", "transcript", "logs", "backfill", "memory")
+BROWSERS: tuple[type[DOMNode], ...] = (BrowserScreen, MemoryScreen)
+OWNERS: dict[Pane, tuple[type[DOMNode], ...]] = {
+    "everywhere": BROWSERS,
+    "threads": (ThreadsPane,),
+    "transcript": (TranscriptPane,),
+    "logs": (LogRows,),
+    "backfill": (BackfillPane,),
+    "memory": (MemoryPane, JobsPane),
+    "history": (RunsPane, DiffPane, FilesPane, FilePane),
+    "choice": (PaneChoices,),
+    "sheet": (SheetScreen,),
+    "help": (HelpScreen,),
+    "error": (ErrorScreen,),
 }
+"""What has the bindings of a pane."""
+SCREENS: dict[Pane, tuple[type[DOMNode], ...]] = {
+    **dict.fromkeys(("threads", "transcript", "logs", "backfill"), (BrowserScreen,)),
+    "everywhere": BROWSERS,
+    "memory": BROWSERS,
+    "history": (MemoryHistoryScreen, MemoryFilesScreen),
+    "choice": (ChoiceScreen,),
+}
+"""Where its actions of the screen are looked up; those of the screens themselves on these."""
 
 
 @pytest.mark.parametrize("pane", PANES)
@@ -85,15 +102,17 @@ def test_every_action_exists(pane: Pane) -> None:
         namespace, _, name = action.run.partition("(")[0].rpartition(".")
         if namespace == "app" or namespace == "focused":
             continue
-        owner = OWNERS["everywhere" if namespace == "screen" and pane in UNDER_EVERYWHERE else pane]
-        assert hasattr(owner, f"action_{name}"), (pane, action.run)
+        owners = SCREENS.get(pane, OWNERS[pane]) if namespace == "screen" else OWNERS[pane]
+        for owner in owners:
+            assert hasattr(owner, f"action_{name}"), (owner, action.run)
 
 
 @pytest.mark.parametrize("pane", sorted(OWNERS))
 def test_the_panes_have_the_bindings_of_the_registry(pane: Pane) -> None:
     expected = {binding.key: binding.action for binding in bindings(pane)}
-    has = {binding.key: binding.action for binding in OWNERS[pane].BINDINGS if not isinstance(binding, tuple)}
-    assert has == expected
+    for owner in OWNERS[pane]:
+        bound = (binding for binding in owner.BINDINGS if not isinstance(binding, tuple))
+        assert {binding.key: binding.action for binding in bound} == expected, owner
 
 
 def test_every_key_is_one_that_textual_knows() -> None:
@@ -119,6 +138,6 @@ def test_the_readme_table_names_every_key() -> None:
 
 def test_free_numbers_stay_free() -> None:
     pressed = {key for action in ACTIONS for key in action.keys}
-    assert {"1", "2", "3", "4"} <= pressed
-    assert not {"5", "6", "7", "8"} & pressed
+    assert {"1", "2", "3", "4", "5"} <= pressed
+    assert not {"6", "7", "8"} & pressed
     assert keymap.TITLES["backfill"] == "4 Backfill"

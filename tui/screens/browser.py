@@ -13,20 +13,19 @@ from store.errors import StoreError
 from tui import keymap, wording
 from tui.commands import ActionCommands
 from tui.logs_pane import LogsPane
-from tui.panes import BackfillPane, ThreadsPane, TranscriptPane
+from tui.panes import BackfillPane, MemoryPane, ThreadsPane, TranscriptPane
 from tui.screens.listing_screen import QUIET, ListingScreen
-from tui.screens.log_reading import LogReadingScreen
-from tui.screens.reading import ENDLESS, ReadingScreen
-from tui.screens.sheet import SheetScreen
+from tui.screens.memory import MemoryScreen
+from tui.screens.memory_asking import MemoryAskingScreen
+from tui.screens.thread_reading import ThreadReadingScreen
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
-from widgets.formatting import visible_line, whole
+from widgets.formatting import whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.header_bar import HeaderBar, Standing
 from widgets.key_bar import Key, KeyBar
 from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
-from widgets.raw_view import RawView
 from widgets.thread_details import ThreadDetails
 from widgets.thread_peek import ThreadFacts, ThreadPeek
 
@@ -40,17 +39,19 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from store.clock import Clock
-    from store.models import BackfillProgress, Notice, Thread, WatchStatus
+    from store.memories.models import JobRow, Pipeline
+    from store.models import BackfillProgress, Notice, WatchStatus
     from tui.keymap import Pane
+    from tui.screens.reading import ReadingScreen
     from tui.services import Services
 
 REST: Final = 0.08
 """Seconds that the cursor rests on a thread before it is shown."""
 AGES_GO_ON_EVERY: Final = 10.0
-"""Seconds after which the backfill's ages are looked at again."""
+"""Seconds after which the ages in the strips are looked at again."""
 
 
-class BrowserScreen(ListingScreen, LogReadingScreen):
+class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
     """Composes the panes, asks the services, and tells the panes what to show."""
 
     CSS_PATH = "browser.tcss"
@@ -62,18 +63,16 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
     notice_bar = getters.query_one(NoticeBar)
     tabs = getters.query_one(PaneTabs)
     peek = getters.query_one(ThreadPeek)
-    facts = getters.query_one("#transcript > ThreadFacts", ThreadFacts)
     keys = getters.query_one(KeyBar)
     backfill = getters.query_one(BackfillPane)
-    transcript_frame = getters.query_one("#transcript", Vertical)
-    inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
-    inspector_frame = getters.query_one("#inspector", Vertical)
+    memory = getters.query_one(MemoryPane)
 
     def __init__(self, services: Services, clock: Clock, *, glyphs: Glyphs = UNICODE) -> None:
         super().__init__(services, clock, glyphs=glyphs)
         self._notices: Sequence[Notice] = ()
         self._progress: BackfillProgress | None = None
         self._status: WatchStatus | None = None
+        self._pipelines: Sequence[Pipeline] = ()
         self._resting: Timer | None = None
         self._pane: Pane = "threads"
 
@@ -96,6 +95,7 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
                 yield ThreadDetails(glyphs=glyphs)
         yield LogsPane(self._clock, glyphs=glyphs)
         yield BackfillPane(home=self._path(str(self._services.home)), glyphs=glyphs)
+        yield MemoryPane(user_home=user_home, glyphs=glyphs)
         yield ThreadPeek(user_home=user_home, glyphs=glyphs)
         yield KeyBar()
 
@@ -103,9 +103,9 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
         """Stand ready before the store is open."""
         self.action_pane("threads")
         self.say_where()
-        self._name_transcript(None)
+        self.name_transcript(None)
         self.set_timer(QUIET, self._say_reading)
-        self.set_interval(AGES_GO_ON_EVERY, self._age_backfill)
+        self.set_interval(AGES_GO_ON_EVERY, self._age_strips)
 
     def begin(self) -> None:
         """Read and follow: the store is open."""
@@ -113,6 +113,7 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
         for follow in self._streams.values():
             follow()
         self.log_begins()
+        self.follow_memories()
 
     async def leave(self) -> None:
         """Remember where the person is: the store is about to close."""
@@ -124,7 +125,7 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
 
     # What came
 
-    def on_reading_screen_failures_changed(self) -> None:
+    def on_asking_screen_failures_changed(self) -> None:
         """Show what fails now."""
         self._show_notices()
 
@@ -138,28 +139,24 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
         self._progress = message.progress
         self._show_backfill()
 
+    def on_memory_asking_screen_memories_read(self, message: MemoryAskingScreen.MemoriesRead) -> None:
+        """Show where the memory pipelines stand."""
+        self._pipelines = message.pipelines
+        self.memory.show(message.pipelines, self._clock.now_ms() // 1000)
+        self.show_tabs()
+
+    def on_memory_pane_opened(self) -> None:
+        """Show the jobs."""
+        self.order_begun()
+
+    def on_thread_list_marks_changed(self) -> None:
+        """Say how many threads are marked."""
+        self.say_where()
+
     def on_reading_screen_notices_changed(self, message: ReadingScreen.NoticesChanged) -> None:
         """Show what the services have to say."""
         self._notices = message.notices
         self._show_notices()
-
-    def on_reading_screen_transcript_found(self, message: ReadingScreen.TranscriptFound) -> None:
-        """Show the transcript, from its end or from where it was left."""
-        self._name_transcript(message.thread)
-        if self.inspector_frame.display:
-            self._find_details(message.thread, on_a_sheet=False)
-        self.reader.show(message.thread, message.source, "end" if message.line is None else message.line)
-        self.transcript_found(message)
-        self._show_tabs()
-
-    def on_reading_screen_details_read(self, message: ReadingScreen.DetailsRead) -> None:
-        """Show the details beside the transcript, or over everything."""
-        if message.on_a_sheet:
-            body = ThreadDetails(glyphs=self._glyphs)
-            self.app.push_screen(SheetScreen("Details", body))
-            body.call_after_refresh(body.show, message.details)
-        else:
-            self.inspector.show(message.details)
 
     def on_reading_screen_thread_found(self, message: ReadingScreen.ThreadFound) -> None:
         """Show a thread that was asked for by its id, and select it where it is listed."""
@@ -174,38 +171,13 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
         """Go on to read the thread."""
         self.action_pane("transcript")
 
-    def on_transcript_view_place_left(self, message: TranscriptPane.PlaceLeft) -> None:
-        """Remember where the person was."""
-        self._keep_place(message.thread_id, message.line)
-
-    def on_transcript_view_parent_wanted(self, message: TranscriptPane.ParentWanted) -> None:
-        """Go to the parent."""
-        self._find_thread(message.thread_id)
-
-    def on_transcript_view_details_wanted(self, message: TranscriptPane.DetailsWanted) -> None:
-        """Show everything known of the thread."""
-        if self.inspector_frame.display:
-            self.inspector.focus()
-        else:
-            self._find_details(message.thread, on_a_sheet=True)
-
-    def on_transcript_view_raw_read(self, message: TranscriptPane.RawRead) -> None:
-        """Show an item's lines as they are in the file."""
-        body = RawView()
-        self.app.push_screen(SheetScreen(f"Line {message.item.line + 1} of the rollout", body))
-        body.call_after_refresh(body.show, "", message.text)
-
-    def on_transcript_view_read_failed(self, message: TranscriptPane.ReadFailed) -> None:
-        """Say what could not be read."""
-        self._fail("raw", "Reading lines", message.error)
-
     def on_filter_box_left(self) -> None:
         """Go from the box to the list."""
         self.action_pane("threads")
 
     def on_logs_pane_standing_changed(self) -> None:
         """Say in the tab what went wrong lately."""
-        self._show_tabs()
+        self.show_tabs()
 
     def on_pane_tabs_chosen(self, message: PaneTabs.Chosen) -> None:
         """Go to the pane whose tab was clicked."""
@@ -221,7 +193,7 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
         for pane in self._panes:
             self.set_class(pane == self._pane, f"-at-{pane}")
         self._show_keys()
-        self._show_tabs()
+        self.show_tabs()
 
     def on_resize(self) -> None:
         """A pane that comes into sight shows what the cursor is on."""
@@ -241,16 +213,14 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
             "transcript": self.reader,
             "logs": self.logs.rows,
             "backfill": self.backfill,
+            "memory": self.memory,
         }
 
     @property
     def settled(self) -> bool:
         """Whether nothing is on its way to the screen, for whoever takes a picture of it."""
-        if not self.is_mounted:
-            return False
-        underway = [each for each in self.app.workers if not each.is_finished and each.group not in ENDLESS]
         waits = self._soon is not None or self._resting is not None or self.thread_list.holding
-        return not waits and not underway and self.logs.settled
+        return super().settled and not waits and self.logs.settled
 
     def _show_soon(self) -> None:
         if self._resting is not None:
@@ -264,41 +234,18 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
         self.thread_shown(thread)
         # What somebody is reading stays, though the list no longer has it.
         if self._listed is not None and not self._listed.keys and self._pane != "transcript":
-            self._show_no_thread()
-        if not self.transcript_frame.display or thread is None:
-            return
-        shown = self.reader.thread
-        if shown is None or (shown.id, shown.rollout_path) != (thread.id, thread.rollout_path):
-            self._find_transcript(thread)
-            return
-        if shown != thread:
-            self._name_transcript(thread)
-            self.reader.grew(thread)
-        if self.inspector_frame.display and self.inspector.thread != thread:
-            self._find_details(thread, on_a_sheet=False)
-
-    def _show_no_thread(self) -> None:
-        self.workers.cancel_group(self, "transcript")
-        self.workers.cancel_group(self, "details")
-        self._name_transcript(None)
-        self.reader.clear()
-        self.inspector.clear()
-        self._show_tabs()
-
-    def _name_transcript(self, thread: Thread | None) -> None:
-        title = [Content("2 Transcript")]
-        if thread is not None:
-            title.append(Content(visible_line(thread.display_title)))
-        self.transcript_frame.border_title = Content(f" {self._glyphs.dot} ").join(title)
-        self.facts.show(thread)
+            self.read_nothing()
+        if self.transcript_frame.display and thread is not None:
+            self.read_thread(thread)
 
     def _show_backfill(self) -> None:
         if self._progress is not None:
             self.backfill.show(self._progress, self._clock.now_ms())
-            self._show_tabs()
+            self.show_tabs()
 
-    def _age_backfill(self) -> None:
+    def _age_strips(self) -> None:
         self.backfill.go_on(self._clock.now_ms())
+        self.memory.go_on(self._clock.now_ms() // 1000)
 
     def _show_notices(self) -> None:
         self.notice_bar.show([*self._failures.values(), *self._notices])
@@ -312,7 +259,8 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
             ]
         )
 
-    def _show_tabs(self) -> None:
+    def show_tabs(self) -> None:
+        """Bring the tabs of a narrow screen up to date."""
         total = whole(self._listed.total) if self._listed else ""
         thread = self.reader.thread
         turns = whole(thread.turns) if thread and thread.turns else ""
@@ -321,6 +269,7 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
             Tab("transcript", "2", "Transcript", turns),
             Tab("logs", "3", "Logs", self.logs.state),
             Tab("backfill", "4", "Backfill", wording.standing(self._progress, self._glyphs)),
+            Tab("memory", "5", "Memory", wording.memory(self._pipelines, self._glyphs)),
         )
         self.tabs.show(tabs, self._pane)
 
@@ -337,7 +286,10 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
             title.append(Content("archived too" if view.archived == "any" else "archived only"))
         frame.border_title = Content(dot).join(title)
         hidden = listed.hidden.get("archived", 0) if listed else 0
-        frame.border_subtitle = Content(f"{whole(hidden)} archived hidden{dot}A shows" if hidden else "")
+        marked = len(self.thread_list.marked)
+        said = [f"{whole(marked)} marked", "X extracts", "esc clears"] if marked else []
+        said += [f"{whole(hidden)} archived hidden", "A shows"] if hidden and not marked else []
+        frame.border_subtitle = Content(dot.join(said))
         total = wording.threads(listed.total) if listed else ""
         self.header.standing = Standing(
             home=self._path(str(self._services.home)),
@@ -347,7 +299,33 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
             silent=sum(each.state == "silent" for each in self._services.activity.values()),
             freshness=wording.freshness(self._status, self._glyphs),
         )
-        self._show_tabs()
+        self.show_tabs()
+
+    # The memory pipelines
+
+    @property
+    def threads_to_extract(self) -> Sequence[str] | None:
+        """The marked threads; in the list else the one under the cursor; else what waits."""
+        row = self.thread_list.current_row
+        if self.thread_list.marked or self._pane != "threads" or row is None:
+            return self.thread_list.marked or None
+        return [row.id]
+
+    @property
+    def jobs_to_retry(self) -> Sequence[JobRow]:
+        """Every extraction of ours that failed, else the consolidation if that did."""
+        ours = [row for each in self._pipelines if each.owner == "rollodex" for row in each.jobs]
+        return [row for row in ours if row.state in ("waits", "retriable", "gave up", "abandoned")]
+
+    def order_begun(self) -> None:
+        """Show the jobs, and what is carried out."""
+        marked = self.thread_list.marked
+        screen = MemoryScreen(self._services, self._clock, marked=marked, glyphs=self._glyphs)
+        self.app.push_screen(screen, self._back_from_memory)
+
+    def _back_from_memory(self, pane: Pane | None) -> None:
+        if pane is not None:
+            self.action_pane(pane)
 
     # Actions
 
@@ -376,9 +354,11 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
     def action_refresh_home(self) -> None:
         """Look at the home again."""
         self._look_again()
-        for group, follow in {**self._streams, "logs": self.logs.follow}.items():
+        streams = {**self._streams, "logs": self.logs.follow, "memories": self.follow_memories}
+        for group, follow in streams.items():
             if self._failures.pop(group, None):
                 follow()
+        self._show_notices()
         self._list()
 
     def action_close_one(self) -> None:
@@ -389,6 +369,8 @@ class BrowserScreen(ListingScreen, LogReadingScreen):
             self.logs.clear_words()
         elif self.filter_box.words:
             self.filter_box.clear()
+        elif self.thread_list.marked and self._pane == "threads":
+            self.thread_list.clear_marks()
         elif self.has_class("-zoomed"):
             self.remove_class("-zoomed")
         elif self._pane != "threads":

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from tui.keymap import Pane
 
 
-SHOWN: Final[tuple[Pane, ...]] = ("everywhere", "threads", "filter", "transcript", "backfill", "sheet")
+SHOWN: Final[tuple[Pane, ...]] = (
+    "everywhere",
+    "threads",
+    "filter",
+    "transcript",
+    "logs",
+    "memory",
+    "history",
+    "choice",
+    "sheet",
+)
 
 
 class HelpScreen(ModalScreen[None]):

@@ -40,8 +40,7 @@ class ListingScreen(ReadingScreen):
     threads_frame = getters.query_one("#threads", Vertical)
 
     def __init__(self, services: Services, clock: Clock, *, glyphs: Glyphs = UNICODE) -> None:
-        super().__init__(services, clock)
-        self._glyphs = glyphs
+        super().__init__(services, clock, glyphs=glyphs)
         self._view = View()
         self._listed: Listed | None = None
         self._unfolded: list[str] = []

@@ -1,4 +1,4 @@
-"""The browser's questions to the services: workers that post what they found, and what became of them."""
+"""The browser's questions to the services: workers that post what they found."""
 
 from __future__ import annotations
 
@@ -7,32 +7,25 @@ from typing import TYPE_CHECKING, Final
 
 from textual import work
 from textual.message import Message
-from textual.screen import Screen
-from textual.worker import Worker, WorkerState
 
-from store.errors import StoreError
-from store.models import BackfillProgress, Notice, Thread, WatchStatus
 from tui.details import read_details
 from tui.listing import Listed, View, read_listing
+from tui.screens.asking import AskingScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from store.clock import Clock
-    from store.models import ListedFrom
-    from tui.services import Services
+    from store.models import BackfillProgress, ListedFrom, Notice, Thread, WatchStatus
     from widgets.thread_details import Details
     from widgets.transcript_source import TranscriptSource
 
 AT_WORK: Final = ("working", "silent")
 
 STREAMS: Final = ("changes", "notices", "backfill", "watching")
-ENDLESS: Final = (*STREAMS, "logs")
-"""Groups of the workers that follow a stream for as long as the screen lives."""
 
 
-class ReadingScreen(Screen[None]):
-    """A screen whose workers read and never touch a widget: each posts a message, or fails into a notice."""
+class ReadingScreen(AskingScreen):
+    """A screen that reads threads and follows the home."""
 
     @dataclass
     class ListingRead(Message):
@@ -98,16 +91,6 @@ class ReadingScreen(Screen[None]):
 
         folder: str | None
 
-    @dataclass
-    class FailuresChanged(Message):
-        """Something failed, or works again."""
-
-    def __init__(self, services: Services, clock: Clock) -> None:
-        super().__init__()
-        self._services = services
-        self._clock = clock
-        self._failures: dict[str, Notice] = {}
-
     @property
     def _streams(self) -> dict[str, Callable[[], object]]:
         return dict(
@@ -171,8 +154,7 @@ class ReadingScreen(Screen[None]):
 
     @work(exclusive=True, group="details", exit_on_error=False, description="Reading the details")
     async def _find_details(self, thread: Thread, *, on_a_sheet: bool) -> None:
-        services = self._services
-        details = await read_details(services.threads, thread, self._clock.now_ms(), services.user_home)
+        details = await read_details(self._services, thread, self._clock.now_ms())
         self.post_message(self.DetailsRead(details, on_a_sheet))
 
     @work(group="place", exit_on_error=False, description="Keeping the reading place")
@@ -182,21 +164,3 @@ class ReadingScreen(Screen[None]):
     @work(exclusive=True, group="thread", exit_on_error=False, description="Looking for the thread")
     async def _find_thread(self, thread_id: str) -> None:
         self.post_message(self.ThreadFound(await self._services.threads.get_thread(thread_id)))
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Turn a failed worker into a notice, and take the notice back when it succeeds."""
-        worker = event.worker
-        if event.state is WorkerState.SUCCESS and worker.group in self._failures:
-            del self._failures[worker.group]
-            self.post_message(self.FailuresChanged())
-        elif event.state is WorkerState.ERROR and worker.error is not None:
-            self._fail(worker.group, worker.description, worker.error)
-
-    def _fail(self, group: str, doing: str, error: BaseException) -> None:
-        if isinstance(error, StoreError):
-            notice = Notice(severity="error", what=error.what, why=error.why, next_step=error.next_step)
-        else:
-            why = f"{type(error).__name__}: {error}"
-            notice = Notice(severity="error", what=f"{doing} failed", why=why, next_step="^r tries again")
-        self._failures[group] = notice
-        self.post_message(self.FailuresChanged())
