@@ -95,6 +95,16 @@ _SECRETS: Final = re.compile(
     rf"|{_URL}|{_AUTHORIZATION}|{_BEARER}|{_QUOTED_PASSWORD}|{_BARE_PASSWORD}|{_NAMED_SECRET}"
 )
 
+# One of these, in small letters, is in whatever the above finds; to look for them costs a fifth.
+_SIGNS: Final = (
+    *("sk-", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "akia", "asia", "eyj"),
+    *("k_live_", "k_test_", "whsec_", "aiza", "ya29.", "gocspx-", "glpat-", "glrt-", "gldt-", "glptt-"),
+    *("npm_", "pypi-", "hf_", "gsk_", "xai-", "dckr_pat_", "_v1_", "shpat_", "shpss_", "shpca_", "shppa_"),
+    *("lin_api_", "hvs.", "sg.", "xapp-", "xox", "@", "uthorization", "earer "),
+    *("assword", "asswd", "assphrase", "asscode", "pass=", "secret", "token", "credential"),
+    *("_key", "-key", "apikey", "accesskey", "privatekey", "signingkey", "encryptionkey", "authkey"),
+)
+
 # A private key of which only the end is there, read backwards.
 _KEY_END: Final = re.compile(
     r"-----(?:KCOLB )?YEK ETAVIRP[A-Z0-9 ]{0,40} DNE-----"
@@ -122,7 +132,29 @@ def redact(text: str, on_secret: Callable[[str, str], None] | None = None) -> st
             on_secret("private key", match[0][::-1])
         return "[redacted: private key]"[::-1]
 
-    text = _SECRETS.sub(mask, text)
+    pieces: list[str] = []
+    at = 0
+    for begin, end in _suspect(text):
+        pieces += [text[at:begin], _SECRETS.sub(mask, text[begin:end])]
+        at = end
+    text = "".join([*pieces, text[at:]])
     if "PRIVATE KEY-----" in text or "PRIVATE KEY BLOCK-----" in text:
         text = _KEY_END.sub(mask_reversed, text[::-1])[::-1]
     return text
+
+
+def _suspect(text: str) -> list[tuple[int, int]]:
+    """Where a secret may stand: lines with a sign of one, for only a private key has several lines."""
+    small = text.lower()
+    # Of a letter whose small form is two, what follows would be looked for in the wrong place.
+    if "-----BEGIN " in text or len(small) != len(text):
+        return [(0, len(text))]
+    lines: set[tuple[int, int]] = set()
+    for sign in _SIGNS:
+        found = small.find(sign)
+        while found >= 0:
+            end = text.find("\n", found)
+            end = len(text) if end < 0 else end
+            lines.add((text.rfind("\n", 0, found) + 1, end))
+            found = small.find(sign, end)
+    return sorted(lines)

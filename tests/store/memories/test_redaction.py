@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store import redaction
 from store.redaction import redact
 
 KEY_LINE = "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfnygWyF8PbnGy0AHB7MhgwMbRvI0MBZhpI"
@@ -117,6 +118,25 @@ def test_ordinary_text_stays(text: str) -> None:
 def test_a_second_time_changes_nothing(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
+
+
+@given(
+    st.lists(
+        FRAGMENTS
+        | st.sampled_from([text for text, _ in SECRETS])
+        | st.sampled_from([" ", "\n", "\nİ", "x = 1\n", "TOKEN=", '"', "0a1b2c3d4e5f6a7b8c9d"])
+        | st.text(max_size=5),
+        max_size=14,
+    ).map("".join)
+)
+def test_looking_only_where_a_sign_stands_finds_all(text: str) -> None:
+    found: list[str] = []
+    with_signs = redact(text, lambda _, secret: found.append(secret))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(redaction, "_suspect", lambda text: [(0, len(text))])
+        everywhere: list[str] = []
+        assert redact(text, lambda _, secret: everywhere.append(secret)) == with_signs
+    assert found == everywhere
 
 
 @given(
