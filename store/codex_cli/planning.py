@@ -150,28 +150,49 @@ def _forks_in(connection: sqlite3.Connection) -> Forks:
 def _in_order(known: _Known, threads: Iterable[Thread]) -> tuple[list[ActionStep], list[ActionStep]]:
     """The steps in the order that Codex accepts, each fork before its base, and those that it would not."""
     wanted = {thread.id: thread for thread in threads}
-    along = {child.id for thread_id in wanted for child in known.families.get(thread_id, ())}
-    waiting: list[ActionStep] = []
     refused: list[ActionStep] = []
-    for thread in wanted.values():
-        # A ring of parents has nobody at its top.
-        if thread.id in along and not any(child.id in wanted for child in known.families.get(thread.id, ())):
-            continue
-        family = tuple(child for child in known.families.get(thread.id, ()) if _concerns(known.verb, child))
-        refusal = _refusal(known, thread, family)
-        step = ActionStep(thread=thread, with_it=family, refusal=refusal)
-        (waiting if refusal is None else refused).append(step)
+    # What was to go along with a refused thread is then on its own.
+    while True:
+        steps, new = _attempt(known, list(wanted.values()))
+        if not new:
+            return steps, refused
+        refused += new
+        for step in new:
+            del wanted[step.thread.id]
+
+
+def _attempt(known: _Known, threads: Sequence[Thread]) -> tuple[list[ActionStep], list[ActionStep]]:
+    """The same, as long as nothing is refused; else all that is known to be refused by now."""
+    waiting: list[ActionStep] = []
+    for thread in threads:
+        along = tuple(each for each in known.families.get(thread.id, ()) if _concerns(known.verb, each))
+        refusal = _refusal(known, thread, along)
+        waiting.append(ActionStep(thread=thread, with_it=along, refusal=refusal))
+    if refused := [step for step in waiting if step.refusal is not None]:
+        return [], refused
+    waiting = _on_their_own(waiting)
     steps: list[ActionStep] = []
     gone: set[str] = set()
     while ready := [step for step in waiting if not _left_forks(known, step, gone)]:
-        for step in ready:
-            waiting.remove(step)
-            steps.append(step)
-            gone.update(each.id for each in (step.thread, *step.with_it))
-    refused += [
-        step.model_copy(update={"refusal": _forked(len(_left_forks(known, step, gone)))}) for step in waiting
-    ]
-    return steps, refused
+        steps += ready
+        scheduled = {step.thread.id for step in ready}
+        waiting = [step for step in waiting if step.thread.id not in scheduled]
+        gone.update(each.id for step in ready for each in (step.thread, *step.with_it))
+    forks = [(step, len(_left_forks(known, step, gone))) for step in waiting]
+    return steps, [step.model_copy(update={"refusal": _forked(count)}) for step, count in forks]
+
+
+def _on_their_own(steps: Sequence[ActionStep]) -> list[ActionStep]:
+    """Without what another step takes along; of two that name each other as parents the first stays."""
+    place = {step.thread.id: n for n, step in enumerate(steps)}
+    below = {step.thread.id: {child.id for child in step.with_it} for step in steps}
+    taken = {
+        child
+        for taker, children in below.items()
+        for child in children & place.keys()
+        if taker not in below[child] or place[taker] < place[child]
+    }
+    return [step for step in steps if step.thread.id not in taken]
 
 
 def _concerns(verb: Verb, child: Thread) -> bool:

@@ -137,7 +137,7 @@ async def test_archiving_takes_along_only_what_is_not_archived(
     assert [ids(step.with_it) for step in made.steps] == [[child]]
 
 
-async def test_two_threads_that_name_each_other_as_parents_are_both_done(
+async def test_two_threads_that_name_each_other_as_parents_are_done_once(
     store: Store, builder: HomeBuilder, codex_stand_in: StandIn
 ) -> None:
     one = builder.add("one")
@@ -146,7 +146,29 @@ async def test_two_threads_that_name_each_other_as_parents_are_both_done(
     spawned = json.dumps({"subagent": {"thread_spawn": {"parent_thread_id": two, "depth": 1}}})
     file.write_text(file.read_text().replace('"source":"cli"', f'"source":{spawned}'))
     made = await plan(store, "delete", one, two)
-    assert set(ids(made.threads)) == {one, two}
+    assert [(step.thread.id, ids(step.with_it)) for step in made.steps] == [(one, [two])]
+
+
+async def test_what_would_go_along_with_a_refused_thread_is_on_its_own(
+    store: Store, builder: HomeBuilder, codex_stand_in: StandIn
+) -> None:
+    parent = builder.add("parent")
+    child = builder.add("child", parent=parent)
+    grandchild = builder.add("grandchild", parent=child)
+    whole = await plan(store, "delete", grandchild, child, parent)
+    assert [(step.thread.id, set(ids(step.with_it))) for step in whole.steps] == [
+        (parent, {child, grandchild})
+    ]
+    fork_of(builder, parent)
+    made = await plan(store, "delete", grandchild, child, parent)
+    assert reasons(made) == {parent: "Its history is still needed"}
+    assert [(step.thread.id, ids(step.with_it)) for step in made.steps] == [(child, [grandchild])]
+
+    archived = builder.add("archived", archived=True)
+    still = builder.add("its child", parent=archived)
+    made = await plan(store, "archive", archived, still)
+    assert reasons(made) == {archived: "It is archived"}
+    assert [step.thread.id for step in made.steps] == [still]
 
 
 def fork_of(builder: HomeBuilder, base: str) -> str:
