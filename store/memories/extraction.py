@@ -113,6 +113,7 @@ class _Run:
         self._total = 0
         self._held: dict[str, str] = {}
         self._tried: list[str] = []
+        self._claims_left = self._limits.max_claimed
         self._skipped: list[Claim] = []
         self._failures: list[tuple[str, str]] = []
         self._succeeded = 0
@@ -138,7 +139,8 @@ class _Run:
         self._total = min(len(waiting), self._limits.max_claimed)
         await self._work(self._claim_waiting, parallel)
         if self._tried:
-            return self._result()
+            left = len(waiting) - len(self._tried)
+            return self._result(reason=f"{left} more wait" if left > 0 else "")
         return self._result(*await self._pipeline.database.read(self._why_none))
 
     async def _work(self, claim: Callable[[], Coroutine[None, None, _Claimed | None]], parallel: int) -> None:
@@ -165,8 +167,9 @@ class _Run:
             await self._extract(claimed)
 
     async def _claim_waiting(self) -> _Claimed | None:
-        if len(self._tried) >= self._limits.max_claimed:
+        if not self._claims_left:
             return None
+        self._claims_left -= 1  # before the others, that claim at the same time, look
         found = await self._pipeline.database.write(
             lambda connection: [
                 _with_thread(connection, claim)
@@ -179,7 +182,10 @@ class _Run:
                 )
             ]
         )
-        return self._hold(found[0]) if found else None
+        if not found:
+            self._claims_left += 1
+            return None
+        return self._hold(found[0])
 
     async def _claim_named(self) -> _Claimed | None:
         while self._named:

@@ -178,9 +178,15 @@ async def test_no_more_engines_run_at_once_than_asked_for(desk: Desk) -> None:
 
 
 async def test_no_more_are_claimed_in_a_run_than_the_limit(desk: Desk) -> None:
-    engine = Scripted()
-    result = await desk.run(engine, limits=Stage1Limits(max_claimed=2))
-    assert (result.claimed, sorted(engine.asked)) == (2, desk.builder.ids[1:])
+    for number in range(9):
+        desk.builder.add(f"another {number}")
+    desk.read_home()
+    for left, reason in ((7, "7 more wait"), (2, "2 more wait")):
+        engine = Scripted()
+        result = await desk.run(engine, limits=Stage1Limits(max_claimed=5))
+        assert (result.claimed, sorted(engine.asked)) == (5, desk.builder.ids[left : left + 5])
+        assert result.reason == reason
+    assert (await desk.run(Scripted(), limits=Stage1Limits(max_claimed=5))).reason == ""
 
 
 async def test_a_thread_is_claimed_only_when_an_engine_is_free_for_it(desk: Desk) -> None:
