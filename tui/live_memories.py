@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from widgets.memory_artifacts import Artifact
 
 LOOKED_AT_EVERY: Final = 2.0
-"""Seconds between two looks at Codex's databases, which say nothing when they change."""
+"""Seconds between two looks at Codex's databases, and at which threads there are."""
 READ_EVERY: Final = 15.0
 """Seconds after which all is read again though nothing was written: leases run out, threads become idle."""
 REST_SECONDS: Final = 0.2
@@ -50,8 +50,10 @@ TOKEN_BYTES: Final = 4
 class LiveMemories:
     """Answers from `user.sqlite` and Codex's databases; what it begins ends with it."""
 
-    def __init__(self, opened: Callable[[], Store]) -> None:
+    def __init__(self, opened: Callable[[], Store], threads_changed: Changes) -> None:
         self._opened = opened
+        self._threads_changed = threads_changed
+        self._threads_are_others = False
         self._pipelines: Latest[Sequence[Pipeline]] = Latest(())
         self._errand: Latest[Errand | None] = Latest(None)
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +86,7 @@ class LiveMemories:
         return {
             "memory jobs followed": self._follow_commits,
             "memory jobs heard of": self._follow_own,
+            "threads of memory jobs followed": self._follow_threads,
             "Codex's memory jobs followed": self._follow_codex,
             "memory jobs read": self._read,
         }
@@ -95,14 +98,18 @@ class LiveMemories:
         async for _ in self._changes.stream(at_once=True):
             self._look.set()
 
+    async def _follow_threads(self) -> None:
+        async for _ in self._threads_changed.stream():
+            self._threads_are_others = True
+
     async def _follow_codex(self) -> None:
         clock = self._opened().clock
         seen, looked_at = await asyncio.to_thread(self._codex_prints), clock.monotonic()
         while True:
             await asyncio.sleep(LOOKED_AT_EVERY)
             prints, now = await asyncio.to_thread(self._codex_prints), clock.monotonic()
-            if prints != seen or now - looked_at >= READ_EVERY:
-                seen, looked_at = prints, now
+            if prints != seen or self._threads_are_others or now - looked_at >= READ_EVERY:
+                seen, looked_at, self._threads_are_others = prints, now, False
                 self._look.set()
 
     async def _read(self) -> None:

@@ -109,7 +109,7 @@ class LiveServices:
         self.launch_folder = str(Path.cwd())
         self._activity: Latest[Mapping[str, Activity]] = Latest({})
         self.threads = LiveThreads(self._opened, self._activity)
-        self.memories = LiveMemories(self._opened)
+        self.memories = LiveMemories(self._opened, self._changes)
 
     @property
     def home(self) -> Path:
