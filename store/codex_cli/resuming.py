@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from store.codex_cli.models import ResumePlan, Settings
 from store.codex_cli.program import (
@@ -313,7 +313,7 @@ def _last(thread: Thread) -> Settings:
 
 def _goes_on_with(
     program: CodexProgram | None, last: Settings, config: Mapping[str, Any]
-) -> tuple[Settings, Any] | None:
+) -> tuple[Settings, Literal["thread", "config.toml"]] | None:
     """What it goes on with, and who says so; seen of 0.169 (whatever config.toml says) and of 0.105."""
     if program is None:
         return None
