@@ -8,7 +8,6 @@ the file that a thread shows.
 from __future__ import annotations
 
 import json
-from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -16,35 +15,55 @@ from store.search.words import fold, foldable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from store.rollouts.searchable import Found, SaidRow, TouchRow
 
 LONGEST_TITLE: Final = 2_000
 """How much of a title or first prompt is in the titles' index, in characters; the items have all of it."""
 
-_HOUR_MS: Final = 3_600_000
-_HOUR_BITS: Final = 16
-_LAST_HOUR: Final = (1 << 46) - 1
+HOUR_MS: Final = 3_600_000
+
+_ROLLOUT_BITS: Final = 24
+_ITEM_BITS: Final = 16
+_IN_AN_HOUR: Final = 1 << _ITEM_BITS
+_LAST_HOUR: Final = (1 << 22) - 1
 
 Written = tuple[str, "Found", int]
 """A rollout's path, what a read of it found, and when it was begun or changed, in ms."""
 
 
+def first_id(hour: int, rollout: int) -> int:
+    """The first of the ids that a rollout's items of one hour (since the epoch) have."""
+    return (hour << _ROLLOUT_BITS | rollout) << _ITEM_BITS
+
+
+def hour_of(item: str) -> str:
+    """SQL that says of which hour the item is whose id is this."""
+    return f"({item} >> {_ROLLOUT_BITS + _ITEM_BITS})"
+
+
+def rollout_of(item: str) -> str:
+    """SQL that says of which rollout the item is whose id is this."""
+    return f"({item} >> {_ITEM_BITS} & {(1 << _ROLLOUT_BITS) - 1})"
+
+
 def write_found(connection: sqlite3.Connection, reads: Sequence[Written]) -> None:
     """Write what a batch of reads found to search; what was rolled back or read anew goes."""
     keys = _keys(connection, [path for path, _found, _at_ms in reads])
-    items: list[tuple[int, int, SaidRow]] = []
+    items: list[tuple[int, SaidRow, int]] = []
     touches: list[tuple[int, TouchRow]] = []
+    fresh = set()
     for path, found, at_ms in reads:
         key = keys[path]
         if found.fresh:
             _remove(connection, key)
+            fresh.add(key)
         elif found.cut is not None:
             _remove(connection, key, found.cut)
-        items += [(at_ms if row.at is None else row.at, key, row) for row in found.said]
+        items += [(key, row, at_ms) for row in found.said]
         touches += [(key, row) for row in found.touches]
-    _insert_items(connection, items)
+    _insert_items(connection, items, fresh)
     _insert_touches(connection, touches)
 
 
@@ -106,15 +125,15 @@ def _remove(connection: sqlite3.Connection, rollout: int, from_line: int = 0) ->
     connection.execute("DELETE FROM file_touches WHERE rollout = ? AND line >= ?", at)
 
 
-def _insert_items(connection: sqlite3.Connection, items: list[tuple[int, int, SaidRow]]) -> None:
+def _insert_items(
+    connection: sqlite3.Connection, items: Iterable[tuple[int, SaidRow, int]], fresh: Collection[int]
+) -> None:
     """SQLite writes out what it holds of the index whenever an id is not above the last: so, in order."""
-    items.sort(key=itemgetter(0))
     rows, words = [], []
-    for number, (_at_ms, rollout, row) in zip(_ids(connection, items), items, strict=True):
-        text = fold(row.text)
+    for number, rollout, row in sorted(_numbered(connection, items, fresh), key=itemgetter(0)):
         original = row.text if foldable(row.text) else None
         rows.append((number, rollout, row.line, row.kind, row.at, row.tool, original))
-        words.append((number, text))
+        words.append((number, fold(row.text)))
     connection.executemany(
         "INSERT INTO search_items (id, rollout, line, kind, at, tool, original) VALUES (?, ?, ?, ?, ?, ?, ?)",
         rows,
@@ -122,28 +141,30 @@ def _insert_items(connection: sqlite3.Connection, items: list[tuple[int, int, Sa
     connection.executemany("INSERT INTO search_words (rowid, words) VALUES (?, ?)", words)
 
 
-def _ids(connection: sqlite3.Connection, items: Iterable[tuple[int, int, SaidRow]]) -> Iterator[int]:
-    """A free id for each item, ascending; those of one hour lie together, as far as there is room."""
-    last = -1
-    for hour, group in groupby(items, key=lambda item: min(max(item[0] // _HOUR_MS, 0), _LAST_HOUR)):
-        free, room = _free(connection, hour, last)
-        for _ in group:
-            if not room:
-                hour += 1
-                free, room = _free(connection, hour, last)
-            yield free
-            last, free, room = free, free + 1, room - 1
+def _numbered(
+    connection: sqlite3.Connection, items: Iterable[tuple[int, SaidRow, int]], fresh: Collection[int]
+) -> Iterator[tuple[int, int, SaidRow]]:
+    """The items with an id each. Where a rollout's hour is full, its next one is taken."""
+    used: dict[int, int] = {}
+    for rollout, row, at_ms in items:
+        hour = min(max((at_ms if row.at is None else row.at) // HOUR_MS, 0), _LAST_HOUR)
+        while True:
+            first = first_id(hour, rollout)
+            taken = used.get(first)
+            if taken is None:
+                taken = 0 if rollout in fresh else _taken(connection, first)
+            if taken < _IN_AN_HOUR:
+                break
+            hour += 1
+        used[first] = taken + 1
+        yield first + taken, rollout, row
 
 
-def _free(connection: sqlite3.Connection, hour: int, last: int) -> tuple[int, int]:
-    """The first free id of an hour, or of the next with room, above `last`; and how much room there is."""
-    while True:
-        end = hour + 1 << _HOUR_BITS
-        (used,) = connection.execute("SELECT MAX(id) FROM search_items WHERE id < ?", (end,)).fetchone()
-        free = max(hour << _HOUR_BITS, (-1 if used is None else used) + 1, last + 1)
-        if free < end:
-            return free, end - free
-        hour += 1
+def _taken(connection: sqlite3.Connection, first: int) -> int:
+    (last,) = connection.execute(
+        "SELECT MAX(id) FROM search_items WHERE id >= ? AND id < ?", (first, first + _IN_AN_HOUR)
+    ).fetchone()
+    return 0 if last is None else int(last) - first + 1
 
 
 def _insert_touches(connection: sqlite3.Connection, touches: Sequence[tuple[int, TouchRow]]) -> None:

@@ -71,8 +71,7 @@ def words(text: str) -> list[str]:
 def placed_words(text: str) -> Iterator[Word]:
     """The words of a text with their places in it; the text must be in Unicode's form NFC."""
     if text.isascii():
-        for match in _WORD.finditer(text.lower()):
-            yield Word(match[0], *match.span())
+        yield from (Word(match[0], match.start(), match.end()) for match in _WORD.finditer(text.lower()))
         return
     word, start, end = "", 0, 0
     for index, char in enumerate(text):

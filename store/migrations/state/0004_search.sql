@@ -5,20 +5,21 @@ CREATE TABLE search_rollouts (
     path TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- One row for each thing said. The newer it is the larger the id, to the hour: `newest first` is the order of
--- the index. `original` is what was written where the index was given another text (`store.search.words`).
+-- One row for each thing said. The id is made of the hour in which it was said, the rollout, and a number: the
+-- order of the index is that of time, and whose the matches are is known without opening these rows.
+-- `original` is what was written, where the index was given another text (`store.search.words`).
 CREATE TABLE search_items (
     id INTEGER PRIMARY KEY,
     rollout INTEGER NOT NULL,
     line INTEGER NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('prompt', 'answer', 'reasoning', 'command', 'error')),
     at INTEGER,
-    tool TEXT,
+    tool TEXT COLLATE NOCASE,
     original TEXT
 ) STRICT;
 
 CREATE INDEX search_items_by_rollout ON search_items (rollout, line);
-CREATE INDEX search_items_by_tool ON search_items (tool, rollout) WHERE tool IS NOT NULL;
+CREATE INDEX search_items_by_tool ON search_items (tool, rollout);
 CREATE INDEX search_items_of_errors ON search_items (rollout) WHERE kind = 'error';
 
 CREATE VIRTUAL TABLE search_words USING fts5 (words, tokenize = 'ascii');
