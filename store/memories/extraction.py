@@ -133,15 +133,16 @@ class _Run:
 
     async def waiting(self, parallel: int) -> ExtractionResult:
         """Read the threads that wait."""
-        waiting = await self._pipeline.database.read(
-            partial(waiting_threads, me=self._me, now_s=self._pipeline.now_s(), limits=self._limits)
-        )
-        self._total = min(len(waiting), self._limits.max_claimed)
+        self._total = min(await self._how_many_wait(), self._limits.max_claimed)
         await self._work(self._claim_waiting, parallel)
-        if self._tried:
-            left = len(waiting) - len(self._tried)
-            return self._result(reason=f"{left} more wait" if left > 0 else "")
-        return self._result(*await self._pipeline.database.read(self._why_none))
+        if not self._tried:
+            return self._result(*await self._pipeline.database.read(self._why_none))
+        left = 0 if self._claims_left else await self._how_many_wait()
+        return self._result(reason=f"{left} more wait" if left else "")
+
+    async def _how_many_wait(self) -> int:
+        unit = partial(waiting_threads, me=self._me, now_s=self._pipeline.now_s(), limits=self._limits)
+        return len(await self._pipeline.database.read(unit))
 
     async def _work(self, claim: Callable[[], Coroutine[None, None, _Claimed | None]], parallel: int) -> None:
         if not self._total:
