@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from store.memories.models import ThreadMemory
+from store.memories.selection import MEMORY_IS_ON
 from store.models import display_title
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ def get_last_n_thread_memories_for_cwd(
 
 
 def thread_memories(connection: sqlite3.Connection, *, limit: int = -1) -> list[ThreadMemory]:
-    """All of them, or the newest; newest first."""
-    return _memories(connection, f"{_NEWEST_FIRST} LIMIT ?", limit)
+    """All that are to be consolidated, or the newest of them; newest first.
+
+    Those of threads whose memory was switched off since are not among them, as with Codex (from 0.106 on).
+    """
+    return _memories(connection, f"WHERE {MEMORY_IS_ON} {_NEWEST_FIRST} LIMIT ?", limit)
 
 
 def upsert_thread_memory(

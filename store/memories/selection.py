@@ -16,6 +16,12 @@ INTERACTIVE: Final = ("cli", "vscode")
 """Sources of threads that a person has led."""
 
 
+MEMORY_IS_ON: Final = (
+    "COALESCE(t.memory_mode, 'enabled') = 'enabled' AND COALESCE(c.memory_mode, 'enabled') = 'enabled'"
+)
+"""Condition on a thread `t` and Codex's own row `c` of it: an engine may be given it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage1Limits:
     """How much phase 1 takes at once, and of which threads."""
@@ -35,7 +41,7 @@ _CANDIDATES: Final = f"""
     LEFT JOIN jobs j ON j.kind = '{STAGE1}' AND j.job_key = t.id
     WHERE t.updated_at >= :oldest * 1000 AND t.updated_at < (:newest + 1) * 1000
         AND t.archived = 0 AND t.source IN ({", ".join(f"'{source}'" for source in INTERACTIVE)})
-        AND COALESCE(t.memory_mode, 'enabled') = 'enabled' AND COALESCE(c.memory_mode, 'enabled') = 'enabled'
+        AND {MEMORY_IS_ON}
         AND COALESCE(m.source_updated_at, -1) < t.updated_at / 1000
         AND COALESCE(j.last_success_watermark, -1) < t.updated_at / 1000
 """

@@ -132,6 +132,22 @@ async def test_a_thread_that_is_gone_leaves_the_artifacts(desk: MemoryDesk) -> N
     assert gone not in (desk.root / "raw_memories.md").read_text()
 
 
+async def test_a_thread_whose_memory_was_switched_off_since_is_not_given_to_the_engine(
+    desk: MemoryDesk,
+) -> None:
+    off, polluted, on = desk.remember("off"), desk.remember("polluted"), desk.remember("on")
+    await run(desk, FakeEngine())
+    desk.rows.state.execute("UPDATE threads SET memory_mode = 'disabled' WHERE id = ?", (off,))
+    desk.rows.state.execute(
+        "INSERT INTO codex_threads (thread_id, memory_mode) VALUES (?, 'polluted')", (polluted,)
+    )
+    engine = FakeEngine()
+    result = await run(desk, engine, force=True)
+    assert [memory.thread_id for memory in engine.asked[0].memories] == [on]
+    assert {f"rollout_summaries/{thread}.md" for thread in (off, polluted)} < set(result.changed)
+    assert off not in (desk.root / "raw_memories.md").read_text()
+
+
 async def test_what_comes_while_the_engine_runs_is_for_the_next_run(desk: MemoryDesk) -> None:
     desk.remember("one", updated_at=NOW - HOUR)
     late: list[str] = []
