@@ -292,10 +292,15 @@ def break_inside(path: Path) -> None:
         rows = ((f"path {n}", 1, 2, 3) for n in range(5_000))
         transaction(connection, lambda c: c.executemany("INSERT INTO home_files VALUES (?, ?, ?, ?)", rows))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    break_rows(path)
+
+
+def break_rows(path: Path) -> None:
+    """Damage the rows that were written last, and no schema."""
     size = path.stat().st_size
     with path.open("r+b") as file:
-        file.seek(size // 2 // 4096 * 4096)
-        file.write(b"\xa5" * (size // 4))
+        file.seek(size * 3 // 4 // 4096 * 4096)
+        file.write(b"\xa5" * (size // 8))
 
 
 async def test_damage_met_while_in_use_is_mended_by_the_next_start(files: StateFiles) -> None:
@@ -336,9 +341,7 @@ def test_a_user_database_that_is_damaged_within_is_set_aside(files: StateFiles) 
         rows = ((f"thread {n}", 1, 2) for n in range(5_000))
         connection.executemany("INSERT INTO reading_places VALUES (?, ?, ?)", rows)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with files.user.open("r+b") as file:
-        file.seek(4096 * 4)
-        file.write(b"\xa5" * 4096 * 4)
+    break_rows(files.user)
     files.user.with_name(files.user.name + ".bak").touch()
     with closing(connect_reader(files.user)) as connection, pytest.raises(DatabaseCorrupt):
         connection_module.snapshot(
