@@ -9,9 +9,8 @@ from tui.text_output import ID_WIDTH, notice_line
 from widgets.formatting import fit, visible, visible_line, whole
 from widgets.memory_words import (
     at_time,
-    count_jobs,
+    counted_states,
     job_reason,
-    job_state_words,
     phase2_reason,
     pipeline_name,
     result_words,
@@ -143,9 +142,8 @@ def _pipeline_lines(pipeline: Pipeline, name: str, now_s: int) -> Iterator[str]:
     if pipeline.notice is not None:
         yield f"  {notice_line(pipeline.notice)}"
         return
-    counts = [f"{whole(n)} {job_state_words(state)}" for state, n in count_jobs(pipeline.jobs).items()]
     waiting = [f"{whole(pipeline.waiting)} waiting"] if pipeline.waiting else []
-    words = ", ".join([*waiting, *counts]) or "nothing waits"
+    words = ", ".join([*waiting, *counted_states(pipeline.jobs)]) or "nothing waits"
     yield f"  extraction     {words}; {whole(pipeline.outputs)} outputs kept"
     yield f"  consolidation  {_phase2_reason(pipeline, now_s)}"
     for wait in pipeline.waits:

@@ -15,10 +15,10 @@ from widgets.memory_rendering import marked
 from widgets.memory_words import (
     ago,
     count_jobs,
+    counted_states,
     job_mark,
     job_name,
     job_reason,
-    job_state_words,
     phase2_mark,
     phase2_reason,
     pipeline_line,
@@ -183,16 +183,12 @@ class MemoryStrip(LinesView):
         yield from self._named(pipeline.jobs, width)
 
     def _extractions(self, pipeline: Pipeline, width: int) -> Iterator[Line]:
-        counts = count_jobs(pipeline.jobs)
-        states: dict[str, int] = {}
-        for state, number in counts.items():
-            word = job_state_words(state)
-            states[word] = states.get(word, 0) + number
+        states = count_jobs(pipeline.jobs)
         if not states:
             yield from self._row("extraction", " ", self.tones.muted, "no job yet", width)
             return
-        mark, style = marked(job_mark(next(iter(counts))), self.tones, self._glyphs)
-        words = f" {self._glyphs.dot} ".join(f"{whole(number)} {word}" for word, number in states.items())
+        mark, style = marked(job_mark(next(iter(states))), self.tones, self._glyphs)
+        words = f" {self._glyphs.dot} ".join(counted_states(pipeline.jobs))
         yield from self._row("extraction", mark, style, words, width)
 
     def _row(self, label: str, glyph: str, style: Style, words: str, width: int) -> Iterator[Line]:

@@ -299,6 +299,15 @@ def count_jobs(jobs: Sequence[JobRow]) -> dict[JobState, int]:
     return {state: number for state, number in counts.items() if number}
 
 
+def counted_states(jobs: Sequence[JobRow]) -> tuple[str, ...]:
+    """Return how many extractions there are, by the words of their states: `4 failed`, `16 done`."""
+    numbers: dict[str, int] = {}
+    for state, number in count_jobs(jobs).items():
+        words = job_state_words(state)
+        numbers[words] = numbers.get(words, 0) + number
+    return tuple(f"{whole(number)} {words}" for words, number in numbers.items())
+
+
 def extraction_parts(pipeline: Pipeline, now_s: int, *, zone: tzinfo | None = None) -> tuple[str, ...]:
     """Return what is to be said of extraction, most important first; nothing where all is done."""
     counts = count_jobs(pipeline.jobs)

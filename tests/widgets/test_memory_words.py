@@ -27,9 +27,9 @@ from store.models import Notice
 from widgets.memory_words import (
     at_time,
     count_jobs,
+    counted_states,
     job_name,
     job_reason,
-    job_state_words,
     last_error,
     phase2_mark,
     phase2_reason,
@@ -190,7 +190,7 @@ def test_jobs_are_counted_with_what_went_wrong_first() -> None:
         ("running", 1),
         ("done", 7),
     ]
-    assert job_state_words("waits") == job_state_words("retriable") == "failed"
+    assert counted_states(busy_jobs()) == ("2 failed", "1 gave up", "1 abandoned", "1 running", "7 done")
 
 
 STARTED: tuple[JobState, ...] = ("retriable", "abandoned")
