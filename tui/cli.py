@@ -90,6 +90,30 @@ def threads(options: Options, **values: Any) -> None:
 
 
 @rollodex.command()
+@click.argument("query")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Hits to print.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@where_options
+def search(options: Options, **values: Any) -> None:
+    """Find threads, and what was said in them; the README says how a QUERY is written."""
+    from tui.search_commands import run_search
+
+    emit(_run(run_search(options, values)))
+
+
+@rollodex.command()
+@click.argument("path", metavar="PATH")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Turns to print.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@where_options
+def files(options: Options, **values: Any) -> None:
+    """Say which threads read, wrote or deleted a file, or files of a folder."""
+    from tui.search_commands import list_touches
+
+    emit(_run(list_touches(options, values)))
+
+
+@rollodex.command()
 @click.argument("thread_id", metavar="ID")
 @click.option("--markdown", "form", flag_value="markdown", help="As Markdown.")
 @click.option("--raw", "form", flag_value="raw", help="The lines of the rollout as they are.")

@@ -143,7 +143,7 @@ def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list
     with closing(connect_writer(files.state)) as connection:
         if action != "status":
             notices = follow_backfill(
-                connection, home, clock=clock, reset=action == "reset", report=_progress_line(as_json=as_json)
+                connection, home, clock=clock, reset=action == "reset", report=progress_line(as_json=as_json)
             )
             print_notices(notices)
         progress = get_backfill_state(connection)
@@ -156,12 +156,17 @@ def run_backfill(options: Options, *, action: str | None, as_json: bool) -> list
     return [line + "\n" for line in lines]
 
 
-def _progress_line(*, as_json: bool) -> Callable[[BackfillProgress], None]:
-    """Progress in place on a terminal's stderr; nothing elsewhere."""
+def progress_line(*, as_json: bool, even_complete: bool = True) -> Callable[[BackfillProgress], None]:
+    """Progress in place on a terminal's stderr; nothing elsewhere, nor where all was read before."""
     if as_json or not sys.stderr.isatty():
         return lambda _progress: None
+    told = even_complete
 
     def report(progress: BackfillProgress) -> None:
+        nonlocal told
+        told = told or progress.status != "complete"
+        if not told:
+            return
         width = text_output.terminal_width() - 1
         line = text_output.backfill_line(progress, progress.updated_at or 0)
         end = "\n" if progress.status == "complete" else ""
