@@ -201,9 +201,13 @@ def try_claim_global_phase2_job(
     job = get_global_phase2_job(connection)
     if job is not None and lease_is_live(job, me, now_s=now_s):
         return Claim("SkippedRunning", GLOBAL, job=job)
-    if not force:
-        if job is None or not is_dirty(job):
+    if job is None or not is_dirty(job):
+        if not force:
             return Claim("SkippedNotDirty", GLOBAL, job=job)
+        # Until it has succeeded it is due: what fails or dies is tried again without being forced.
+        enqueue_global_consolidation(connection, 0)
+        job = get_global_phase2_job(connection)
+    if job is not None and not force:
         held = _held_back(job, now_s)
         if held is not None:
             return Claim(held, GLOBAL, job=job)

@@ -251,6 +251,22 @@ def test_a_consolidation_that_fails_waits_and_gives_up_until_there_is_more(rows:
     assert claim_phase2(rows, now_s=now, force=True).outcome == "Claimed"
 
 
+def test_a_forced_consolidation_is_due_until_it_has_succeeded(rows: MemoryRows) -> None:
+    assert claim_phase2(rows).outcome == "SkippedNotDirty"
+    token = claim_phase2(rows, force=True).ownership_token
+    rows.do(jobs.mark_global_phase2_job_failed, token, now_s=NOW, reason="no", retry_delay_s=0)
+    assert claim_phase2(rows).outcome == "Claimed"
+    taken_over = claim_phase2(rows, now_s=NOW + jobs.LEASE_SECONDS)
+    assert taken_over.outcome == "Claimed"
+    assert rows.do(
+        jobs.mark_global_phase2_job_succeeded,
+        taken_over.ownership_token,
+        taken_over.input_watermark,
+        now_s=NOW,
+    )
+    assert claim_phase2(rows).outcome == "SkippedNotDirty"
+
+
 def test_a_heartbeat_keeps_the_lease_and_only_its_owner_beats(rows: MemoryRows) -> None:
     rows.do(jobs.enqueue_global_consolidation, 7)
     token = claim_phase2(rows).ownership_token
