@@ -125,9 +125,7 @@ def show(options: Options, **values: Any) -> None:
 
 @memories.command()
 @click.option("--cwd", type=FOLDER, default=Path(), help="The project's folder.  [default: this one]")
-@click.option(
-    "-n", "number", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many."
-)
+@click.option("-n", "number", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many.")
 @_json
 @where_options
 def recent(options: Options, **values: Any) -> None:
