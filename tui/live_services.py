@@ -11,7 +11,7 @@ from store.backfill_progress import watch_backfill
 from store.changes import Changes, Latest
 from store.errors import StoreError
 from store.models import BackfillProgress, Checked, Notice, WatchStatus
-from store.opening import open_store
+from store.opening import note_missing, open_store
 from store.reading_places import get_reading_place, set_reading_place
 from tui.live_memories import LiveMemories
 from tui.live_transcript import LiveTranscript
@@ -282,7 +282,7 @@ class LiveServices:
 
     async def _follow_checks(self) -> None:
         async for checked in self._checked.watch():
-            self._failures = ()
+            self._failures = () if checked.at_ms is None else await note_missing(self._opened())
             self._show_notices()
             self._progress.publish(self._progress.value.model_copy(update={"checked_at": checked.at_ms}))
 

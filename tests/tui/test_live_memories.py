@@ -156,6 +156,20 @@ async def test_from_threads_to_files_and_back(
         assert not (builder.path / "memories/MEMORY.md").exists()
 
 
+async def test_a_thread_that_goes_makes_the_consolidation_due(
+    options: Options, clock: FixedClock, builder: HomeBuilder
+) -> None:
+    async with opened(options, clock) as services:
+        memories = services.memories
+        await stands(memories, lambda ours: ours.waiting == 3)
+        await done(memories, Extract("extractive"))
+        await done(memories, Consolidate("extractive", (await memories.consolidation_plan()).root))
+        await stands(memories, lambda ours: not ours.phase2.dirty)
+        builder.file(builder.ids[0]).unlink()
+        await services.look_again()
+        await stands(memories, lambda ours: ours.outputs == 2 and ours.phase2.dirty)
+
+
 async def test_an_undoing_over_later_changes_is_refused_until_confirmed(
     options: Options, clock: FixedClock, builder: HomeBuilder
 ) -> None:
