@@ -84,6 +84,22 @@ def search(
     )
 
 
+def rollouts(
+    connection: sqlite3.Connection,
+    query: Query,
+    *,
+    scope: Scope = ACTIVE,
+    resolved: Resolved = NOTHING_RESOLVED,
+) -> list[tuple[str, str]]:
+    """Thread id and rollout of each thread that the filters let through, the newest first: for a scan."""
+    asked = _Asked.of(connection, query, scope, resolved, 0)
+    where, given = all_of(asked.filters, asked.scope)
+    return connection.execute(
+        f"SELECT t.id, t.rollout_path FROM {_THREADS} WHERE {where} ORDER BY t.updated_at DESC, t.id DESC",
+        given,
+    ).fetchall()
+
+
 def values(connection: sqlite3.Connection, key: FilterKey, prefix: str = "", limit: int = 20) -> list[str]:
     """What a filter's value may be, as far as the index knows: those that begin so, the most used first."""
     if key in VALUES:
