@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from fake_memories import FakeMemories
+from list_search import ListSearch
 
 from store.errors import StoreError, UnknownThread
 from store.models import (
@@ -29,9 +30,10 @@ from store.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from store.models import LogHealth, LogOrigin, LogQuery
+    from store.needle import Needle
 
 NOW = 1_760_000_000_000
 """2025-10-09 08:53:20 UTC."""
@@ -145,9 +147,24 @@ class FakeTranscript:
                 text="The claim reads before it takes the lock. **Fixed**, with a test that counts.",
             ),
         ]  # fmt: skip
-        self.count, self.prompts, self.tools = 3, (0,), (1,)
         self.errors: tuple[int, ...] = ()
         self.complete = True
+
+    def hold(self, items: Sequence[TranscriptItem]) -> None:
+        """Say something else."""
+        self._items = list(items)
+
+    @property
+    def count(self) -> int:
+        return len(self._items)
+
+    @property
+    def prompts(self) -> Sequence[int]:
+        return [at for at, item in enumerate(self._items) if item.role == "user"]
+
+    @property
+    def tools(self) -> Sequence[int]:
+        return [at for at, item in enumerate(self._items) if item.kind == "tool"]
 
     async def indexed(self) -> None:
         return None
@@ -159,7 +176,10 @@ class FakeTranscript:
         return self._items
 
     async def position(self, line: int) -> int:
-        return min(line, 2)
+        return min(line, self.count - 1)
+
+    def find(self, needle: Needle, wanted: Callable[[TranscriptItem], bool]) -> ListSearch:
+        return ListSearch(self._items, needle, wanted)
 
     async def raw(self, item: TranscriptItem) -> str:
         return "{}"

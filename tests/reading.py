@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from list_search import ListSearch
 from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.containers import Container
@@ -18,13 +19,14 @@ from widgets.tones import Tones
 from widgets.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.segment import Segment
     from textual.message import Message
     from textual.pilot import Pilot
     from textual.widget import Widget
 
+    from store.needle import Needle
 
 THREAD_ID = "0199aaaa-0000-7000-8000-000000000001"
 PARENT_ID = "0199aaaa-0000-7000-8000-000000000000"
@@ -70,6 +72,7 @@ class Transcript:
         self.screen = screen
         self.asked: list[tuple[int, int]] = []
         self.error: Exception | None = None
+        self.searches: list[ListSearch] = []
         self._appended: list[TranscriptItem] = []
         self._indexed = asyncio.Event()
         self.complete = indexed
@@ -121,6 +124,10 @@ class Transcript:
             if not one.inherited and (line in one.lines or one.line <= line):
                 found = at
         return found
+
+    def find(self, needle: Needle, wanted: Callable[[TranscriptItem], bool]) -> ListSearch:
+        self.searches.append(ListSearch(self.all, needle, wanted, self._check))
+        return self.searches[-1]
 
     async def raw(self, item: TranscriptItem) -> str:
         self._check()

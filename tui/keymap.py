@@ -19,6 +19,7 @@ Pane = Literal[
     "memory",
     "history",
     "filter",
+    "find",
     "choice",
     "sheet",
     "help",
@@ -34,12 +35,15 @@ TITLES: Final[dict[Pane, str]] = {
     "memory": "5 Memory",
     "history": "Memory: what changed, and files",
     "filter": "Filter box",
+    "find": "Find box of a transcript",
     "choice": "Before anything runs",
     "sheet": "Details and raw lines",
     "help": "Help",
     "error": "When Rollodex cannot start",
 }
 _WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "logs", "backfill", "memory")
+_APART: Final[tuple[Pane, ...]] = ("history", "filter", "find", "choice", "sheet", "help", "error")
+"""Where the keys of everywhere are not offered."""
 FOOTER_KEYS: Final = 9
 """The footer never holds more."""
 
@@ -215,6 +219,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
         2,
     ),
     _in("transcript", "right_square_bracket", "later-prompt", "prompt", "The next prompt", "prompt(1)"),
+    Action(
+        "find",
+        ("slash",),
+        ("transcript",),
+        "find",
+        "Find words in the thread",
+        "find",
+        3,
+        meaning="filter",
+    ),
+    _in("transcript", "n", "later-hit", "next hit", "The next hit", "hit(1)"),
+    _in("transcript", "N", "earlier-hit", "earlier hit", "The hit before", "hit(-1)"),
     _walk("e", "later-error", "The next error, of the thread or of its log", "error(1)", 4),
     _walk("E", "earlier-error", "The error before", "error(-1)"),
     _in("transcript", "left_curly_bracket", "earlier-tool", "tool", "The tool call before", "tool(-1)"),
@@ -345,12 +361,42 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "screen.leave_box",
         meaning="move(1)",
     ),
+    Action(
+        "keep-finding",
+        ("enter",),
+        ("find",),
+        "to the hits",
+        "Keep the words and go on in the thread",
+        "screen.leave_box",
+        1,
+        meaning="open",
+    ),
+    Action(
+        "leave-finding",
+        ("escape",),
+        ("find",),
+        "go back",
+        "Close the box and go back to where you were",
+        "screen.close_one",
+        2,
+        meaning="close",
+    ),
 )
 
 
 def actions(pane: Pane) -> list[Action]:
     """Return the actions of one pane, in the order of the registry."""
     return [action for action in ACTIONS if pane in action.panes]
+
+
+def heard_everywhere(pane: Pane) -> list[Action]:
+    """Return what a pane leaves to the keys of everywhere: it may do the same in a way of its own."""
+    own = {(key, action.sense) for action in actions(pane) for key in action.keys}
+    return [
+        action
+        for action in actions("everywhere")
+        if action in actions(pane) or not {(key, action.sense) for key in action.keys} <= own
+    ]
 
 
 def bindings(pane: Pane) -> list[Binding]:
@@ -372,9 +418,7 @@ def bindings(pane: Pane) -> list[Binding]:
 def footer(pane: Pane) -> list[Action]:
     """Return what the footer shows while a pane has the focus: its own keys first, nine in all."""
     own = sorted((action for action in actions(pane) if action.footer is not None), key=_place)
-    everywhere = (
-        [] if pane in ("history", "filter", "choice", "sheet", "help", "error") else actions("everywhere")
-    )
+    everywhere = [] if pane in _APART else heard_everywhere(pane)
     others = sorted(
         (action for action in everywhere if action.footer is not None and action not in own), key=_place
     )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from store.models import TranscriptItem
+    from store.needle import Findings, Needle
+    from store.rollouts.finding import Finder
     from store.rollouts.transcript import Transcript
 
 T = TypeVar("T")
@@ -58,7 +60,7 @@ class LiveTranscript:
         first = self._index.done()
         await asyncio.shield(self._index)
         if first:
-            await self._ask(self._transcript.extend, False)
+            await self.ask(self._transcript.extend, False)
 
     @property
     def prompts(self) -> Sequence[int]:
@@ -77,11 +79,11 @@ class LiveTranscript:
 
     async def items(self, start: int, stop: int) -> Sequence[TranscriptItem]:
         """The items from `start` up to `stop`."""
-        return await self._ask(lambda: self._transcript.items(start, stop), [])
+        return await self.ask(lambda: self._transcript.items(start, stop), [])
 
     async def position(self, line: int) -> int:
         """The position of the own item that holds a line, else of the one before."""
-        return await self._ask(lambda: self._position(line), 0)
+        return await self.ask(lambda: self._position(line), 0)
 
     def _position(self, line: int) -> int:
         while line >= 0:
@@ -91,6 +93,10 @@ class LiveTranscript:
             line -= 1
         return 0
 
+    def find(self, needle: Needle, wanted: Callable[[TranscriptItem], bool]) -> LiveSearch:
+        """Begin to look for the items that hold a needle, passing over those that are not `wanted`."""
+        return LiveSearch(self, self._transcript.find(needle, wanted))
+
     async def raw(self, item: TranscriptItem) -> str:
         """The rollout lines of an item."""
 
@@ -98,16 +104,29 @@ class LiveTranscript:
             position = self._transcript.position_of_line(item.line, item.rollout_id or item.thread_id)
             return "" if position is None else self._transcript.raw(position)
 
-        return await self._ask(read, "")
+        return await self.ask(read, "")
 
     async def first_screen(self, *, end: bool) -> Sequence[TranscriptItem]:
         """The first or last items, from that end of the file alone."""
-        return await self._ask(lambda: self._transcript.first_screen(end=end).items, ())
+        return await self.ask(lambda: self._transcript.first_screen(end=end).items, ())
 
-    async def _ask(self, question: Callable[[], T], empty: T) -> T:
+    async def ask(self, question: Callable[[], T], empty: T) -> T:
+        """Answer in a thread; once closed, with what stands for nothing."""
         if self._stop.is_set():
             return empty
         return await asyncio.to_thread(question)
+
+
+class LiveSearch:
+    """A search of a transcript, which takes one step each time that it is asked."""
+
+    def __init__(self, transcript: LiveTranscript, finder: Finder) -> None:
+        self._transcript = transcript
+        self._finder = finder
+
+    async def more(self) -> Findings | None:
+        """Look through the next part of what is indexed; None when all of it is."""
+        return await self._transcript.ask(self._finder.step, None)
 
 
 def _open(path: Path, thread_id: str, bases: Mapping[str, Path]) -> Transcript:

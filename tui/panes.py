@@ -129,6 +129,10 @@ class TranscriptPane(TranscriptView, inherit_bindings=False):
         at: int | None
         by: int
 
+    @dataclass
+    class WordsWanted(Message):
+        """The person wants to type words to find."""
+
     @property
     def position(self) -> int:
         """The place of the item under the cursor."""
@@ -141,6 +145,10 @@ class TranscriptPane(TranscriptView, inherit_bindings=False):
             super().action_error(by)
         else:
             self.post_message(self.ErrorWanted(self._cursor, item.at, by))
+
+    def action_find(self) -> None:
+        """Type words to find."""
+        self.post_message(self.WordsWanted())
 
     def say_no_error(self, by: int) -> None:
         """Say that there is none."""

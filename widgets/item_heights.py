@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
+from itertools import accumulate
 
 _BLOCK = 256
 
@@ -79,3 +81,19 @@ class ItemHeights:
             line -= lines
         last = len(self._heights) - 1
         return last, max(0, self._heights[last] - 1)
+
+    def shares(self, parts: int) -> list[int]:
+        """Return the items that begin each of so many equal parts of all lines, and the number of items."""
+        if not self._blocks:
+            return [0] * (parts + 1)
+        tops = list(accumulate(self._blocks, initial=0))
+        bounds = []
+        for part in range(parts):
+            line = self.total * part // parts
+            block = min(bisect_right(tops, line), len(self._blocks)) - 1
+            position, line = block * _BLOCK, line - tops[block]
+            while position + 1 < len(self._heights) and line >= self._heights[position]:
+                line -= self._heights[position]
+                position += 1
+            bounds.append(position)
+        return [*bounds, len(self._heights)]

@@ -49,6 +49,7 @@ class TranscriptLayout:
         self._lines_kept = 0
         self._turned: set[ItemKey] = set()
         self._all_unfolded = False
+        self._looked_into: tuple[int, ItemKey] | None = None
 
     @property
     def count(self) -> int:
@@ -119,6 +120,8 @@ class TranscriptLayout:
 
     def is_folded(self, item: TranscriptItem) -> bool:
         """Whether an item shows its first line only."""
+        if self._looked_into is not None and self._looked_into[1] == key_of(item):
+            return False
         return (folded_at_first(item) and not self._all_unfolded) != (key_of(item) in self._turned)
 
     def is_hidden(self, item: TranscriptItem) -> bool:
@@ -128,13 +131,37 @@ class TranscriptLayout:
     def turn(self, position: int) -> None:
         """Fold what is unfolded, and the other way round."""
         item = self._items.get(position)
-        if item is not None:
+        if item is None:
+            return
+        folded = self.is_folded(item)
+        self._looked_into = None
+        if folded == self.is_folded(item):
             self._turned ^= {key_of(item)}
-            self.heights.unmeasure(position)
+        self.heights.unmeasure(position)
+
+    def look_into(self, position: int | None) -> None:
+        """Show all of one folded item, as long as no other is looked into."""
+        before, self._looked_into = self._looked_into, None
+        item = None if position is None else self._items.get(position)
+        if position is not None and item is not None:
+            self._looked_into = position, key_of(item)
+        for changed in {position, before and before[0]} - {None}:
+            if changed is not None and changed < self.count:
+                self.heights.unmeasure(changed)
+                self.measure(changed)
+
+    def leave_open(self) -> None:
+        """Keep what is looked into unfolded."""
+        if self._looked_into is not None:
+            position, _ = self._looked_into
+            self._looked_into = None
+            item = self._items.get(position)
+            if item is not None and self.is_folded(item):
+                self.turn(position)
 
     def unfold_all(self, unfolded: bool) -> None:
         """Unfold everything, or fold it again as it was at first."""
-        self._all_unfolded = unfolded
+        self._all_unfolded, self._looked_into = unfolded, None
         self._turned.clear()
         self.heights.forget()
 
@@ -148,6 +175,14 @@ class TranscriptLayout:
         self._all_unfolded = other._all_unfolded
 
     # Lines
+
+    def heading(self, position: int) -> int:
+        """Return how many lines over an item's own words are no words of it."""
+        item = self._items.get(position)
+        if item is None or item.kind != "message" or self.is_folded(item):
+            return 0
+        part = begins_part(item, self._items.get(position - 1))
+        return 2 + (0 if not part else 1 if item.inherited else 2)
 
     def measure(self, position: int) -> bool:
         """Measure an item that is in memory; return whether its height was another before."""

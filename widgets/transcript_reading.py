@@ -196,6 +196,10 @@ class TranscriptReading(TranscriptScroll):
             cursor = next(same, self._last_shown())
         self._cursor = cursor
         self._settle(anchor)
+        self._taken()
+
+    def _taken(self) -> None:
+        """The whole transcript is shown, or more of it: the positions hold."""
 
     def _is(self, position: int, item: TranscriptItem | None) -> bool:
         other = self._layout.item(position)
@@ -266,6 +270,7 @@ class TranscriptReading(TranscriptScroll):
         elif at_last:
             self._cursor = self._last_shown()
         self._settle(anchor)
+        self._taken()
 
     # The ends
 
@@ -282,6 +287,7 @@ class TranscriptReading(TranscriptScroll):
         self._follow()
         self._settle((0, 0))
         self._cursor = self._last_shown()
+        self._moved()
 
     def _show_other_end(self, *, end: bool) -> bool:
         source = self._whole

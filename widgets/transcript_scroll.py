@@ -80,6 +80,7 @@ class TranscriptScroll(ReadingView):
                 break
         layout.forget_far(*self._window(self._height))
         self._keep_cursor_in_sight()
+        self._moved()
         self.refresh()
         self.read_what_is_missing()
 
@@ -142,6 +143,7 @@ class TranscriptScroll(ReadingView):
             end = start + heights.height(beside)
         if (by > 0 and end > self._height) or (by < 0 and start < 0) or beside is None:
             self.scroll_to(y=top + by, animate=False)
+        self._moved()
         self.refresh()
 
     def action_page(self, pages: float) -> None:
@@ -157,6 +159,7 @@ class TranscriptScroll(ReadingView):
         self._settle((position, row))
         self._cursor = position
         self._follows = round(self.scroll_y) >= self.max_scroll_y
+        self._moved()
         self.refresh()
 
     # Drawing
@@ -167,9 +170,14 @@ class TranscriptScroll(ReadingView):
         if strips is None:
             body = Strip([Segment("…" if within == 0 else "", self.tones.muted)])
         else:
-            body = strips[within] if within < len(strips) else Strip([])
+            body = self._drawn(position, within, strips[within]) if within < len(strips) else Strip([])
         blank_above = within == 0 and bool(strips) and not body.text.strip()
         return body, position == self._cursor and not blank_above
+
+    def _drawn(self, position: int, within: int, strip: Strip) -> Strip:
+        """Return a line of an item as it is shown now."""
+        del position, within
+        return strip
 
     def _bottom(self) -> str:
         if self._note:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from store.models import TranscriptItem
+    from store.needle import Findings, Needle
 
 
 class ItemSource(Protocol):
@@ -58,8 +59,20 @@ class TranscriptSource(ItemSource, Protocol):
         """Return the position of the thread's own item that holds a line, else of the one before."""
         ...
 
+    def find(self, needle: Needle, wanted: Callable[[TranscriptItem], bool]) -> Search:
+        """Begin to look for the items that hold a needle, passing over those that are not `wanted`."""
+        ...
+
     async def raw(self, item: TranscriptItem) -> str:
         """Return the rollout lines that an item is made of, as they are in the file."""
+        ...
+
+
+class Search(Protocol):
+    """A search of a transcript, which goes on only as long as more is asked of it."""
+
+    async def more(self) -> Findings | None:
+        """Look through the next part; None when all is looked through that is indexed now."""
         ...
 
 

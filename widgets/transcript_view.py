@@ -1,7 +1,7 @@
 """The reader: one thread's items, of which only those near the screen are ever decoded.
 
 Actions for the key map: `move(±1)`, `page(±1.0)`, `page(±0.5)`, `first`, `last`, `prompt(±1)`, `error(±1)`,
-`tool(±1)`, `fold`, `unfold_all`, `fold_all`, `raw`, `details`, `parent`.
+`tool(±1)`, `hit(±1)`, `fold`, `unfold_all`, `fold_all`, `raw`, `details`, `parent`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from store.errors import StoreError
-from widgets.transcript_reading import TranscriptReading
+from widgets.transcript_finding import TranscriptFinding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from store.models import Thread, TranscriptItem
 
 
-class TranscriptView(TranscriptReading):
+class TranscriptView(TranscriptFinding):
     """What a person does with a thread's items: go from one to another, fold them, look behind them."""
 
     @dataclass
@@ -141,4 +141,5 @@ class TranscriptView(TranscriptReading):
         item = self.cursor_item
         if item is not None and within == 0 and item.kind not in ("message", "event"):
             self.action_fold()
+        self._moved()
         self.refresh()

@@ -64,7 +64,7 @@ SCREENS: dict[Pane, tuple[type[DOMNode], ...]] = {
 
 @pytest.mark.parametrize("pane", PANES)
 def test_no_key_clashes_in_a_pane(pane: Pane) -> None:
-    heard = actions(pane) + (actions("everywhere") if pane in UNDER_EVERYWHERE else [])
+    heard = actions(pane) + (keymap.heard_everywhere(pane) if pane in UNDER_EVERYWHERE else [])
     keys = [key for action in dict.fromkeys(heard) for key in action.keys]
     assert len(keys) == len(set(keys)), sorted(key for key in set(keys) if keys.count(key) > 1)
 

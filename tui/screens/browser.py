@@ -13,11 +13,12 @@ from store.errors import StoreError
 from tui import keymap, wording
 from tui.commands import ActionCommands
 from tui.logs_pane import LogsPane
-from tui.panes import BackfillPane, MemoryPane, ThreadsPane, TranscriptPane
+from tui.panes import BackfillPane, MemoryPane, ThreadsPane
 from tui.screens.listing_screen import QUIET, ListingScreen
 from tui.screens.memory import MemoryScreen
 from tui.screens.memory_asking import MemoryAskingScreen
 from tui.screens.thread_reading import ThreadReadingScreen
+from tui.transcript_frame import TranscriptFrame
 from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
 from widgets.formatting import whole
@@ -27,7 +28,7 @@ from widgets.key_bar import Key, KeyBar
 from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
 from widgets.thread_details import ThreadDetails
-from widgets.thread_peek import ThreadFacts, ThreadPeek
+from widgets.thread_peek import ThreadPeek
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,9 +88,7 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
                 yield FilterBox()
                 yield ThreadsPane(self._clock, glyphs=glyphs)
                 yield EmptyState()
-            with Vertical(id="transcript", classes="pane"):
-                yield ThreadFacts(user_home=user_home, glyphs=glyphs)
-                yield TranscriptPane(glyphs=glyphs)
+            yield TranscriptFrame(user_home=user_home, glyphs=glyphs)
             with Vertical(id="inspector", classes="pane") as inspector:
                 inspector.border_title = "Details"
                 yield ThreadDetails(glyphs=glyphs)
@@ -252,6 +251,8 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
 
     def _show_keys(self) -> None:
         pane: Pane = "filter" if self.filter_box.editing or self.logs.box.editing else self._pane
+        if self.transcript_frame.box.editing:
+            pane = "find"
         self.keys.show(
             [
                 Key(keymap.shown(action.keys[0], ascii_only=self._glyphs is ASCII), action.label, action.run)
@@ -332,6 +333,7 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
     def action_pane(self, pane: Pane) -> None:
         """Go to a pane."""
         self.filter_box.leave()
+        self.transcript_frame.leave_box()
         self._panes[pane].focus()
         self._show_soon()
 
@@ -344,6 +346,8 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
         """Keep what is in a box and go on to what it filters."""
         if self.logs.box.editing:
             self.logs.leave_box()
+        elif self.transcript_frame.box.editing:
+            self.action_pane("transcript")
         else:
             self.action_pane("threads")
 
@@ -365,6 +369,8 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
         """Close one thing: the box, the filter, the zoom, then to the list, then a notice."""
         if self.filter_box.editing or self.logs.box.editing:
             self.action_leave_box()
+        elif self._pane == "transcript" and self.transcript_frame.finding:
+            self.transcript_frame.close()
         elif self._pane == "logs" and self.logs.box.words:
             self.logs.clear_words()
         elif self.filter_box.words:

@@ -23,6 +23,7 @@ SHOWN: Final[tuple[Pane, ...]] = (
     "threads",
     "filter",
     "transcript",
+    "find",
     "logs",
     "memory",
     "history",

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from tui.screens.log_reading import LogReadingScreen
 from tui.screens.sheet import SheetScreen
+from tui.transcript_frame import TranscriptFrame
 from widgets.formatting import visible_line
 from widgets.raw_view import RawView
 from widgets.thread_details import ThreadDetails
@@ -25,7 +26,7 @@ class ThreadReadingScreen(LogReadingScreen):
     """A screen that shows one thread at a time."""
 
     facts = getters.query_one("#transcript > ThreadFacts", ThreadFacts)
-    transcript_frame = getters.query_one("#transcript", Vertical)
+    transcript_frame = getters.query_one(TranscriptFrame)
     inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
     inspector_frame = getters.query_one("#inspector", Vertical)
 
