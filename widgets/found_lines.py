@@ -28,8 +28,15 @@ _BLANK = r"(?: | *\n *)"
 
 def wrapped_pattern(needle: Needle) -> re.Pattern[str]:
     """Return a pattern for lines that were wrapped and indented."""
-    parts = [_BLANK if character == r"\ " else character for character in needle.characters]
-    return re.compile(_BROKEN.join(parts))
+    text = f"\0{needle.text}\0"
+    parts: list[str] = []
+    for before, character, after, pattern in zip(text, text[1:], text[2:], needle.characters, strict=False):
+        # A break beside a blank is the blank's own, several blanks have none: nothing matches in two ways.
+        if " " not in (before, character) and parts:
+            parts.append(_BROKEN)
+        alone = character == " " and " " not in (before, after)
+        parts.append(_BLANK if alone else pattern)
+    return re.compile("".join(parts))
 
 
 def found_spans(strips: Sequence[Strip], pattern: re.Pattern[str], first: int = 0) -> Spans:
