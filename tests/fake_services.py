@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from fake_actions import FakeActions
 from fake_memories import FakeMemories
 from list_search import ListSearch
 
@@ -219,6 +220,7 @@ class FakeServices:
         self.log_queries: list[tuple[LogQuery, tuple[LogOrigin, ...]]] = []
         self.health: list[LogHealth] = []
         self.memories = FakeMemories()
+        self.actions = FakeActions()
         self._opens = opens
         self._notices = tuple(notices)
         self._progress = progress or COMPLETE

@@ -184,6 +184,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _move("home g", "The first", "first"),
     _move("end G", "The last", "last"),
     _in("threads", "enter", "open", "read", "Read the thread", "open", 1, palette=False),
+    _in("threads", "r", "resume", "resume…", "Resume the thread in Codex…", "screen.resume", 1),
     _in("threads", "full_stop", "project", "this project", "This project only, or all", "screen.project", 2),
     _in(
         "threads",
@@ -209,6 +210,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in("threads", "right", "unfold", "children", "Show sub-agent threads", "unfold", 5),
     _in("threads", "left", "fold", "fold", "Put sub-agent threads away", "fold"),
     _in("transcript", "enter", "open-item", "fold", "Fold or unfold the item", "fold", 1, meaning="open"),
+    _in(
+        "transcript",
+        "r",
+        "resume-read",
+        "resume…",
+        "Resume this thread in Codex…",
+        "screen.resume",
+        1,
+        meaning="resume",
+    ),
     _in(
         "transcript",
         "left_square_bracket",

@@ -13,6 +13,7 @@ from store.errors import StoreError
 from store.models import BackfillProgress, Checked, Notice, WatchStatus
 from store.opening import note_missing, open_store
 from store.reading_places import get_reading_place, set_reading_place
+from tui.live_actions import LiveActions
 from tui.live_memories import LiveMemories
 from tui.live_transcript import LiveTranscript
 
@@ -110,6 +111,7 @@ class LiveServices:
         self._activity: Latest[Mapping[str, Activity]] = Latest({})
         self.threads = LiveThreads(self._opened, self._activity)
         self.memories = LiveMemories(self._opened, self._changes)
+        self.actions = LiveActions(self._opened)
 
     @property
     def home(self) -> Path:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from store.codex_cli.models import GoOn, ResumePlan
     from store.memories.models import FileChange, MemoryRun, Pipeline, ThreadMemory
     from store.models import (
         Activity,
@@ -127,6 +128,16 @@ class Memories(Protocol):
         ...
 
 
+class Actions(Protocol):
+    """What is done with threads, each after a sheet has said what that is."""
+
+    async def plan_resume(
+        self, thread: Thread, *, verb: GoOn = "resume", cwd: Path | None = None
+    ) -> ResumePlan:
+        """Return all that is to be known before the terminal is handed to Codex; `cwd` is another folder."""
+        ...
+
+
 class Services(Protocol):
     """Everything that the screens ask for. Every method may raise StoreError.
 
@@ -152,6 +163,11 @@ class Services(Protocol):
     @property
     def threads(self) -> Threads:
         """The threads of the home."""
+        ...
+
+    @property
+    def actions(self) -> Actions:
+        """What is done with threads."""
         ...
 
     @property

@@ -14,6 +14,7 @@ from tui import keymap, wording
 from tui.commands import ActionCommands
 from tui.logs_pane import LogsPane
 from tui.panes import BackfillPane, MemoryPane, ThreadsPane
+from tui.screens.going_on import GoingOnScreen
 from tui.screens.listing_screen import QUIET, ListingScreen
 from tui.screens.memory import MemoryScreen
 from tui.screens.memory_asking import MemoryAskingScreen
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from store.clock import Clock
     from store.memories.models import JobRow, Pipeline
-    from store.models import BackfillProgress, Notice, WatchStatus
+    from store.models import BackfillProgress, Notice, Thread, WatchStatus
     from tui.keymap import Pane
     from tui.screens.reading import ReadingScreen
     from tui.services import Services
@@ -52,7 +53,7 @@ AGES_GO_ON_EVERY: Final = 10.0
 """Seconds after which the ages in the strips are looked at again."""
 
 
-class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
+class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen, GoingOnScreen):
     """Composes the panes, asks the services, and tells the panes what to show."""
 
     CSS_PATH = "browser.tcss"
@@ -301,6 +302,19 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen):
             freshness=wording.freshness(self._status, self._glyphs),
         )
         self.show_tabs()
+
+    # Going on
+
+    @property
+    def thread_meant(self) -> Thread | None:
+        """The thread that is read, or is under the cursor."""
+        return self.reader.thread if self._pane == "transcript" else self.thread_list.current_row
+
+    def watch_thread(self, thread: Thread) -> None:
+        """Show the end of the thread, and what comes."""
+        self.read_thread(thread)
+        self.action_pane("transcript")
+        self.reader.action_last()
 
     # The memory pipelines
 

@@ -52,6 +52,8 @@ class Question(Generic[T]):
     words: Sequence[str]
     answers: Sequence[Answer[T]]
     way_out: str = "Cancel"
+    facts: Sequence[Fact] = ()
+    """What is known where there is no answer."""
 
 
 class Facts(LinesView, can_focus=False):
@@ -119,7 +121,8 @@ class ChoiceScreen(ModalScreen[T | None]):
         with Vertical() as frame:
             frame.border_title = Content(question.title)
             frame.border_subtitle = Content("esc closes")
-            yield Facts(question.words, *(answer.facts for answer in question.answers))
+            facts = [answer.facts for answer in question.answers]
+            yield Facts(question.words, *(facts or [question.facts]))
             labels = [question.way_out, *(answer.label for answer in question.answers)]
             yield PaneChoices(labels, glyphs=self._glyphs)
 
