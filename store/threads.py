@@ -273,8 +273,8 @@ def _where(query: ThreadQuery, alias: str) -> tuple[str, list[Any]]:
             parts.append(f"{alias}.{column} IN ({', '.join('?' * len(wanted))})")
             values += wanted
     if query.ids is not None:
-        parts.append(f"{alias}.id IN ({', '.join('?' * len(query.ids))})")
-        values += query.ids
+        parts.append(f"{alias}.id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(query.ids))
     if query.parent is not None:
         parts.append(f"{alias}.parent_thread_id = ?")
         values.append(query.parent)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from fake_actions import FakeActions
 from fake_memories import FakeMemories
+from fake_search import FakeSearch
 from list_search import ListSearch
 
 from store.errors import StoreError, UnknownThread
@@ -221,6 +222,7 @@ class FakeServices:
         self.health: list[LogHealth] = []
         self.memories = FakeMemories()
         self.actions = FakeActions()
+        self.search = FakeSearch(lambda: self.threads.all, USER_HOME)
         self._opens = opens
         self._notices = tuple(notices)
         self._progress = progress or COMPLETE

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 
 from store.errors import UnknownThread
-from store.models import Archived, ThreadQuery, ThreadSource
+from store.models import ThreadQuery
+from store.search.models import Scope
+from tui.asked import NOTHING, Asked
+from tui.found import Found
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import PurePath
 
-    from store.models import ListedFrom, Thread, ThreadSort
-    from tui.services import Threads
+    from store.models import Archived, ListedFrom, Thread, ThreadSort
+    from store.search.models import SearchHit
+    from tui.services import Search, Services, Threads
+    from widgets.found_rows import Aside
 
-SOURCES: Final[tuple[ThreadSource, ...]] = get_args(ThreadSource)
-ARCHIVED: Final[tuple[Archived, ...]] = get_args(Archived)
+AT_WORK: Final = ("working", "silent")
 NEXT_ARCHIVED: Final[dict[Archived, Archived]] = {"no": "any", "any": "yes", "yes": "no"}
 
 
@@ -24,8 +27,8 @@ NEXT_ARCHIVED: Final[dict[Archived, Archived]] = {"no": "any", "any": "yes", "ye
 class View:
     """What the person chose to see."""
 
-    words: str = ""
-    """As typed in the filter box."""
+    asked: Asked = NOTHING
+    """What the words in the box ask for."""
     project: str | None = None
     """Only this folder."""
     archived: Archived = "no"
@@ -34,39 +37,34 @@ class View:
     sort: ThreadSort = "updated"
     descending: bool = True
 
-    def query(self, user_home: PurePath) -> ThreadQuery:
-        """Return the query; in the box, `cwd:`, `source:`, `provider:` and `archived:` stand for themselves.
+    @property
+    def words(self) -> str:
+        """As typed in the box."""
+        return self.asked.text
 
-        A value that its word does not know is looked for as text.
-        """
-        text: list[str] = []
-        cwd, archived = self.project, self.archived
-        sources: list[ThreadSource] = []
-        providers: list[str] = []
-        for word in self.words.split():
-            name, colon, value = word.partition(":")
-            known = [source for source in SOURCES if source in value.split(",")]
-            if not colon or not value:
-                text.append(word)
-            elif name == "cwd":
-                cwd = str(user_home / value[1:].lstrip("/")) if value[0] == "~" else value.rstrip("/") or "/"
-            elif name == "source" and len(known) == len(value.split(",")):
-                sources += known
-            elif name == "provider":
-                providers += value.split(",")
-            elif name == "archived" and value in ARCHIVED:
-                archived = next(choice for choice in ARCHIVED if choice == value)
-            else:
-                text.append(word)
+    @property
+    def scope(self) -> Scope:
+        """Where messages are searched."""
+        return Scope(self.project, self._archived, self.asked.sources, self.asked.providers)
+
+    @property
+    def _archived(self) -> Archived:
+        return self.asked.archived or self.archived
+
+    def query(self, ids: Sequence[str] | None = None) -> ThreadQuery:
+        """Return the query for the threads, among these only if they are given."""
+        asked = self.asked
+        named = any((each.key, each.value) == ("is", "archived") for each in asked.query.filters)
         return ThreadQuery(
-            archived=archived,
-            cwd=cwd,
-            sources=tuple(sources),
-            providers=tuple(providers),
-            text=" ".join(text) or None,
+            archived="any" if named else self._archived,
+            cwd=self.project,
+            sources=asked.sources,
+            providers=asked.providers,
+            text=asked.word,
             sort=self.sort,
             descending=self.descending,
             fold_children=True,
+            ids=None if ids is None else tuple(ids),
         )
 
 
@@ -92,12 +90,15 @@ class Listed:
         hidden: Mapping[str, int],
         source: ListedFrom,
         elsewhere: Elsewhere,
+        found: Found | None = None,
     ) -> None:
         self._threads = threads
+        self._listed = keys
         self._depths = depths
         self._unfolded = unfolded
         self.view = view
-        self.keys = keys
+        self.found = found
+        self.keys = [*keys, *found.keys] if found is not None and found.keys else keys
         self.total = total
         self.hidden = hidden
         self.source = source
@@ -106,7 +107,32 @@ class Listed:
 
     async def rows(self, keys: Sequence[int]) -> Sequence[Thread]:
         """Return the threads behind keys."""
-        return await self._threads.rows(keys)
+        found = self.found.rows(keys) if self.found is not None else []
+        listed = [key for key in keys if key >= 0]
+        return [*(await self._threads.rows(listed) if listed else ()), *found]
+
+    def with_found(self, found: Found | None) -> Listed:
+        """Return the same rows with these below them."""
+        return Listed(
+            self._threads,
+            self.view,
+            self._listed,
+            self._depths,
+            self._unfolded,
+            self.total,
+            self.hidden,
+            self.source,
+            self.elsewhere,
+            found,
+        )
+
+    def hit(self, key: int | None) -> SearchHit | None:
+        """Return what was found in the thread of a row, if that is why it is there."""
+        return self.found.hit(key) if self.found is not None else None
+
+    def aside(self, key: int) -> Aside | None:
+        """Return the line that a key stands for, when it stands for no thread."""
+        return self.found.aside(key) if key < 0 and self.found is not None else None
 
     def depth(self, key: int) -> int:
         """Return how many unfolded parents a row has."""
@@ -117,16 +143,10 @@ class Listed:
         return thread_id in self._unfolded
 
 
-async def read_listing(
-    threads: Threads, view: View, user_home: PurePath, unfolded: Sequence[str], at_work: Sequence[str] = ()
-) -> Listed:
-    """Read what a view shows; `unfolded` names the threads to open, each parent before its children.
-
-    `at_work` names the threads whose turn is open.
-    """
-    query = view.query(user_home)
-    if view.working:
-        query = query.model_copy(update={"ids": tuple(sorted(at_work))})
+async def read_listing(services: Services, view: View, unfolded: Sequence[str]) -> Listed:
+    """Read the threads that a view shows; `unfolded` names those to open, each parent before its children."""
+    threads = services.threads
+    query = view.query(await _among(services, view))
     listing = await threads.keys(query)
     keys, depths, opened = listing.keys, dict[int, int](), set[str]()
     for thread_id in unfolded:
@@ -155,6 +175,32 @@ async def read_listing(
         listing.source,
         elsewhere,
     )
+
+
+async def _among(services: Services, view: View) -> Sequence[str] | None:
+    """The only threads that may be listed; None while any may."""
+    asked = view.asked
+    at_work = {each.thread_id for each in services.activity.values() if each.state in AT_WORK}
+    # One word is found by the listing itself, in the middle of words too, and without an index.
+    titles = bool(asked.query.terms) and asked.word is None
+    if not titles and not asked.filters_threads:
+        return sorted(at_work) if view.working else None
+    ids = await services.search.threads(asked.of_threads, titles=titles)
+    return [each for each in ids if each in at_work] if view.working else ids
+
+
+async def read_found(threads: Threads, search: Search, view: View) -> Found | None:
+    """Search for what a view's words ask for; None when they ask for nothing."""
+    query = view.asked.query
+    if query.is_empty:
+        return None
+    result = await search.search(query, view.scope)
+    if result is None:
+        return None
+    ids = tuple(dict.fromkeys(hit.thread_id for hit in result.hits))
+    keys = (await threads.keys(ThreadQuery(archived="any", ids=ids))).keys if ids else ()
+    rows = await threads.rows(keys) if keys else ()
+    return Found(result, {row.id: row for row in rows}, words=bool(query.terms))
 
 
 async def _elsewhere(

@@ -15,6 +15,7 @@ from store.opening import note_missing, open_store
 from store.reading_places import get_reading_place, set_reading_place
 from tui.live_actions import LiveActions
 from tui.live_memories import LiveMemories
+from tui.live_search import LiveSearch
 from tui.live_transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class LiveServices:
         self.threads = LiveThreads(self._opened, self._activity)
         self.memories = LiveMemories(self._opened, self._changes)
         self.actions = LiveActions(self._opened)
+        self.search = LiveSearch(self._opened, self._activity, clock)
 
     @property
     def home(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from store.codex_cli.models import GoOn, ResumePlan
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         ThreadQuery,
         WatchStatus,
     )
+    from store.search.models import Scope, SearchResult
+    from store.search.query import Query
+    from tui.clipboard import Copied
     from tui.memory_orders import ConsolidationPlan, Errand, ExtractionPlan, Order
     from widgets.memory_artifacts import Artifact
     from widgets.transcript_source import TranscriptSource
@@ -137,6 +140,14 @@ class Actions(Protocol):
         """Return all that is to be known before the terminal is handed to Codex; `cwd` is another folder."""
         ...
 
+    def rollout(self, thread: Thread) -> str:
+        """Return the path of the file that the thread is in."""
+        ...
+
+    def copy(self, text: str, write: Callable[[str], None]) -> Copied:
+        """Send a text to the terminal's clipboard by `write`, or write it to a file."""
+        ...
+
 
 class Services(Protocol):
     """Everything that the screens ask for. Every method may raise StoreError.
@@ -173,6 +184,11 @@ class Services(Protocol):
     @property
     def memories(self) -> Memories:
         """The memory pipelines."""
+        ...
+
+    @property
+    def search(self) -> Search:
+        """Searches of what the threads say."""
         ...
 
     async def transcript(self, thread: Thread) -> TranscriptSource:

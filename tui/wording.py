@@ -117,6 +117,14 @@ def why_empty(listed: Listed, home: str, project: str | None) -> tuple[str, ...]
     if archived:
         ways.append(f"{whole(archived)} {'is' if archived == 1 else 'are'} archived ( A )")
     lines = [", ".join(ways) + "."] if ways else []
+    inside = listed.found.result.elsewhere if listed.found is not None else None
+    if inside is not None:
+        said = [
+            (inside.other_projects, "in other projects ( . )"),
+            (inside.archived, "in archived threads ( A )"),
+        ]
+        more = [f"{whole(number)} {place}" for number, place in said if number]
+        lines += [f"In messages: {', '.join(more)}."] if more else []
     if words:
         lines.append("esc clears the filter.")
     return (what, *lines)

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from store.models import Thread
 from widgets.formatting import AGE_WIDTH, age, count, cut, fit, last_part, visible_line
+from widgets.found_rows import Aside, Heading, hit_segments
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.row_source import RowSource
 from widgets.virtual_list import VirtualList
@@ -30,7 +31,10 @@ DEATH_IS_NEWS_MS = 24 * 3_600_000
 
 
 class ThreadRows(RowSource[Thread], Protocol):
-    """Threads in order, with the sub-agent threads of the unfolded ones right below them."""
+    """Threads in order, with the sub-agent threads of the unfolded ones right below them.
+
+    What was found in messages may stand below them all.
+    """
 
     def depth(self, key: int) -> int:
         """Return how many unfolded parents a row has."""
@@ -38,6 +42,10 @@ class ThreadRows(RowSource[Thread], Protocol):
 
     def unfolded(self, thread_id: str) -> bool:
         """Return whether the sub-agent threads of this one are shown."""
+        ...
+
+    def aside(self, key: int) -> Aside | None:
+        """Return the line that a key stands for, when it stands for no thread."""
         ...
 
 
@@ -68,6 +76,8 @@ class ThreadList(VirtualList[Thread]):
         "thread-list--success",
         "thread-list--error",
         "thread-list--marked",
+        "thread-list--heading",
+        "thread-list--match",
     }
     DEFAULT_CSS = """
     ThreadList {
@@ -77,6 +87,8 @@ class ThreadList(VirtualList[Thread]):
         & > .thread-list--success { color: $text-success; }
         & > .thread-list--error { color: $text-error; }
         & > .thread-list--marked { color: $accent; }
+        & > .thread-list--heading { color: $text-muted; text-style: bold; }
+        & > .thread-list--match { color: $text; text-style: bold underline; }
     }
     """
 
@@ -172,6 +184,21 @@ class ThreadList(VirtualList[Thread]):
         segments.append(Segment(gap + fit(count(row.tokens_used), TOKENS_WIDTH, right=True) + " ", muted))
         return segments
 
+    def is_aside(self, key: int) -> bool:
+        """Return whether a key stands for a heading, or for what was found in the thread above."""
+        return key < 0 and self._rows is not None and self._rows.aside(key) is not None
+
+    def render_aside(self, key: int, width: int) -> list[Segment]:
+        """Return the heading, or what was found."""
+        aside = self._rows.aside(key) if self._rows is not None else None
+        if aside is None:
+            return []
+        if isinstance(aside, Heading):
+            return [Segment(aside.text, self.component_style("thread-list--heading"))]
+        indent = 2 + AGE_WIDTH + Columns.of(width).gap
+        text, mark = (self.component_style(f"thread-list--{name}") for name in ("muted", "match"))
+        return hit_segments(aside, indent, width - 1, text, mark, ellipsis=self._glyphs.ellipsis)
+
     def render_placeholder(self) -> str:
         """Return what stands for a thread that has not been read."""
         return " " * (2 + AGE_WIDTH + 1) + self._glyphs.ellipsis
@@ -184,7 +211,7 @@ class ThreadList(VirtualList[Thread]):
         if depth and row.agent_nickname:
             before += visible_line(row.agent_nickname) + f" {self._glyphs.dot} "
         after = ""
-        if row.children:
+        if row.children and row.key >= 0:
             open_ = rows is not None and rows.unfolded(row.id)
             after = f" {self._glyphs.unfolded if open_ else self._glyphs.folded}{row.children}"
         if cell_len(before) > width // 3:
@@ -209,7 +236,7 @@ class ThreadList(VirtualList[Thread]):
     def action_unfold(self) -> None:
         """Show the sub-agent threads of the one under the cursor, or step into them."""
         row = self.current_row
-        if row is None or not row.children or self._rows is None:
+        if row is None or not row.children or row.key < 0 or self._rows is None:
             return
         if self._rows.unfolded(row.id):
             self.cursor += 1

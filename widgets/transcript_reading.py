@@ -93,6 +93,17 @@ class TranscriptReading(TranscriptScroll):
             self._open(source, at), group="open", exclusive=True, exit_on_error=False, description="Reading"
         )
 
+    def show_line(self, line: int) -> None:
+        """Go to the item of the thread that holds a line of its rollout."""
+        if self._whole is not None:
+            self.run_worker(
+                self._open(self._whole, line),
+                group="open",
+                exclusive=True,
+                exit_on_error=False,
+                description="Reading",
+            )
+
     def clear(self) -> None:
         """Show no thread."""
         self.leave()

@@ -149,7 +149,9 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         self._generation += 1
         self._pages.clear()
         self._asked = ()
-        new = _place(self._keys, old_keys, old_cursor, cursor_key, keys_changed=keys_changed)
+        new = self._landing(
+            _place(self._keys, old_keys, old_cursor, cursor_key, keys_changed=keys_changed), 1
+        )
         seen = old_top <= old_cursor < old_top + max(1, self._rows_high)
         if not self._touched and old_top == 0 and new < self._rows_high:
             top = 0  # who has gone nowhere yet looks at the beginning, where the new ones are
@@ -168,6 +170,32 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         """Move the cursor to a key, if it is in the list."""
         if key in self._keys:
             self.cursor = self._keys.index(key)
+
+    # Lines between rows
+
+    def is_aside(self, key: int) -> bool:
+        """Return whether a key stands for a line that is no row; the cursor passes over it."""
+        return False
+
+    def render_aside(self, key: int, width: int) -> list[Segment]:
+        """Return the segments of such a line, at most `width` cells."""
+        raise NotImplementedError
+
+    def _landing(self, place: int, by: int) -> int:
+        """Return the nearest row that the cursor can be on, looking in its direction first."""
+        for step in (by, -by):
+            row = place
+            while 0 <= row < len(self._keys) and self.is_aside(self._keys[row]):
+                row += step
+            if 0 <= row < len(self._keys):
+                return row
+        return place
+
+    def _last_line(self, place: int) -> int:
+        """Return the last of the lines that belong to a row."""
+        while place + 1 < len(self._keys) and self.is_aside(self._keys[place + 1]):
+            place += 1
+        return place
 
     # Drawing
 
@@ -188,7 +216,9 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
             return Strip.blank(self.size.width, blank)
         is_cursor = index == self.cursor
         row = self.row_at(index)
-        if row is not None:
+        if self.is_aside(self._keys[index]):
+            segments = self.render_aside(self._keys[index], width)
+        elif row is not None:
             segments = self.render_row(row, index, width, is_cursor=is_cursor)
         else:
             style = self.cursor_style if is_cursor else self.component_style("virtual-list--placeholder")
@@ -258,7 +288,8 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor on a row."""
-        return max(0, min(cursor, len(self._keys) - 1))
+        cursor = max(0, min(cursor, len(self._keys) - 1))
+        return self._landing(cursor, 1 if cursor >= self.cursor else -1)
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Redraw the two lines that changed and keep the cursor in the window."""
@@ -266,11 +297,11 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         self._touched = self._touched or old != new
         self.refresh_line(old)
         self.refresh_line(new)
-        top, high = round(self.scroll_y), self._rows_high
+        top, high, last = round(self.scroll_y), self._rows_high, self._last_line(new)
         if new < top:
             self.scroll_to(y=new, animate=False)
-        elif high and new >= top + high:
-            self.scroll_to(y=new - high + 1, animate=False)
+        elif high and last >= top + high:
+            self.scroll_to(y=last - high + 1, animate=False)
         self._want()
         self._tell()
 
@@ -291,7 +322,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True):
         """Select the row under the pointer; twice opens it."""
         index = event.y + round(self.scroll_y)
         if 0 <= index < len(self._keys):
-            self.cursor = index
+            self.cursor = self._landing(index, -1)
             if event.chain == 2:
                 self.action_open()
 

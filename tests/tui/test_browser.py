@@ -6,14 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import pytest
 from desks import Desk, a_desk_with
 from fake_services import APP, HOUR, NOW, USER_HOME, FakeServices, StillClock, a_desk, a_thread, many
 
 from store.errors import DatabaseBusy, HomeError
 from store.models import Notice
 from tui.app import RollodexApp
-from tui.listing import View
 from tui.screens.browser import BrowserScreen
 from tui.screens.error import ErrorScreen
 from tui.screens.help import HelpScreen
@@ -22,6 +20,8 @@ from tui.screens.sheet import SheetScreen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pytest
 
     from store.models import Thread
 
@@ -174,25 +174,6 @@ async def test_words_with_a_colon_filter_by_field() -> None:
         await desk.until(lambda: desk.titles == ["Draft the onboarding guide"])
         await desk.press("enter")
         assert desk.browser.thread_list.has_focus
-
-
-@pytest.mark.parametrize(
-    ("words", "field", "value"),
-    [
-        ("lease claim", "text", "lease claim"),
-        ("cwd:/src/app/", "cwd", "/src/app"),
-        ("cwd:~", "cwd", str(USER_HOME)),
-        ("source:cli,exec", "sources", ("cli", "exec")),
-        ("source:nobody", "text", "source:nobody"),
-        ("provider:openai x", "providers", ("openai",)),
-        ("archived:yes", "archived", "yes"),
-        ("archived:perhaps", "text", "archived:perhaps"),
-        ("note: this", "text", "note: this"),
-        ("", "text", None),
-    ],
-)
-def test_the_words_of_the_box(words: str, field: str, value: object) -> None:
-    assert getattr(View(words=words).query(USER_HOME), field) == value
 
 
 async def test_letters_typed_fast_filter_instead_of_acting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,9 @@ class Rows:
     def unfolded(self, thread_id: str) -> bool:
         return thread_id in self._unfolded
 
+    def aside(self, key: int) -> None:
+        return None
+
 
 class Shown(App[None]):
     """The list alone."""

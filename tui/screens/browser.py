@@ -28,6 +28,7 @@ from widgets.header_bar import HeaderBar, Standing
 from widgets.key_bar import Key, KeyBar
 from widgets.notice_bar import NoticeBar
 from widgets.pane_tabs import PaneTabs, Tab
+from widgets.query_note import QueryNote
 from widgets.thread_details import ThreadDetails
 from widgets.thread_peek import ThreadPeek
 
@@ -86,7 +87,8 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen, Goin
         yield PaneTabs()
         with Horizontal(id="panes"):
             with Vertical(id="threads", classes="pane"):
-                yield FilterBox()
+                yield FilterBox(placeholder='words  "a phrase"  cwd:~/src/app  is:starred')
+                yield QueryNote(glyphs=glyphs)
                 yield ThreadsPane(self._clock, glyphs=glyphs)
                 yield EmptyState()
             yield TranscriptFrame(user_home=user_home, glyphs=glyphs)
@@ -236,7 +238,8 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen, Goin
         if self._listed is not None and not self._listed.keys and self._pane != "transcript":
             self.read_nothing()
         if self.transcript_frame.display and thread is not None:
-            self.read_thread(thread)
+            hit = self._listed.hit(self.thread_list.current_key) if self._listed is not None else None
+            self.read_thread(thread, None if hit is None else hit.line)
 
     def _show_backfill(self) -> None:
         if self._progress is not None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from textual import getters
 from textual.containers import Vertical
 
+from store.search.query import QueryError
 from tui import wording
+from tui.asked import understand
 from tui.listing import NEXT_ARCHIVED, Listed, View
 from tui.panes import ThreadsPane
 from tui.screens.reading import ReadingScreen
@@ -16,6 +18,7 @@ from widgets.empty_state import EmptyState
 from widgets.filter_box import FilterBox
 from widgets.formatting import shorten_path
 from widgets.glyphs import UNICODE, Glyphs
+from widgets.query_note import QueryNote
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -35,6 +38,7 @@ class ListingScreen(ReadingScreen):
     """A screen with the list of threads and its filter box."""
 
     filter_box = getters.query_one("#threads > FilterBox", FilterBox)
+    query_note = getters.query_one("#threads > QueryNote", QueryNote)
     thread_list = getters.query_one(ThreadsPane)
     empty = getters.query_one("#threads > EmptyState", EmptyState)
     threads_frame = getters.query_one("#threads", Vertical)
@@ -67,7 +71,9 @@ class ListingScreen(ReadingScreen):
         # Until the person has gone somewhere, a better list begins at its beginning.
         selected = row.id if row is not None and self.thread_list.touched else None
         source = self._listed.source if self._listed else None
-        self._read_listing(self._view, tuple(self._unfolded), selected, source)
+        # What was found for the words before stays until it is known what these find.
+        found = self._listed.found if self._listed and not self._view.asked.query.is_empty else None
+        self._read_listing(self._view, tuple(self._unfolded), selected, source, found)
 
     def _list_when_free(self) -> None:
         # A long listing must come to its end however often the home changes meanwhile.
@@ -75,6 +81,13 @@ class ListingScreen(ReadingScreen):
             self._soon = self.set_timer(CALM, self._list_when_free)
         else:
             self._list()
+
+    def _forget_listing(self) -> None:
+        """Stop what is being looked for: it is no longer asked for."""
+        if self._soon is not None:
+            self._soon.stop()
+            self._soon = None
+        self.workers.cancel_group(self, "listing")
 
     def _list_in(self, seconds: float) -> None:
         if self._soon is not None:
@@ -131,10 +144,16 @@ class ListingScreen(ReadingScreen):
         self._list()
 
     def on_filter_box_changed(self, message: FilterBox.Changed) -> None:
-        """List what matches, once the typing pauses."""
-        if message.words != self._view.words:
-            self._view = replace(self._view, words=message.words)
-            self._list_in(TYPING)
+        """List what matches, once the typing pauses; what is no query is explained, and the list stays."""
+        self._forget_listing()
+        try:
+            asked = understand(message.words, self._clock.now_ms())
+        except QueryError as error:
+            self.query_note.explain(error.what, error.why, error.next_step)
+        else:
+            self.query_note.clear()
+            self._view = replace(self._view, asked=asked)
+        self._list_in(TYPING)
 
     def on_threads_pane_typed(self, message: ThreadsPane.Typed) -> None:
         """Filter by the word being typed."""

@@ -9,17 +9,16 @@ from textual import work
 from textual.message import Message
 
 from tui.details import read_details
-from tui.listing import Listed, View, read_listing
+from tui.listing import Listed, View, read_found, read_listing
 from tui.screens.asking import AskingScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from store.models import BackfillProgress, ListedFrom, Notice, Thread, WatchStatus
+    from tui.found import Found
     from widgets.thread_details import Details
     from widgets.transcript_source import TranscriptSource
-
-AT_WORK: Final = ("working", "silent")
 
 STREAMS: Final = ("changes", "notices", "backfill", "watching")
 
@@ -36,7 +35,7 @@ class ReadingScreen(AskingScreen):
 
     @dataclass
     class TranscriptFound(Message):
-        """A thread's transcript can be read; `line` is where the person left it."""
+        """A thread's transcript can be read; `line` is where to, or where the person left it."""
 
         thread: Thread
         source: TranscriptSource
@@ -103,15 +102,25 @@ class ReadingScreen(AskingScreen):
 
     @work(exclusive=True, group="listing", exit_on_error=False, description="Listing the threads")
     async def _read_listing(
-        self, view: View, unfolded: tuple[str, ...], selected: str | None, source: ListedFrom | None
+        self,
+        view: View,
+        unfolded: tuple[str, ...],
+        selected: str | None,
+        source: ListedFrom | None,
+        found: Found | None,
     ) -> None:
         services = self._services
-        at_work = [each.thread_id for each in services.activity.values() if each.state in AT_WORK]
-        listed = await read_listing(services.threads, view, services.user_home, unfolded, at_work)
+        listed = (await read_listing(services, view, unfolded)).with_found(found)
         cursor_key = None
         if selected is not None and source is not None and source != listed.source:
             cursor_key = (await services.threads.get_thread(selected)).key
-        self.post_message(self.ListingRead(listed, cursor_key))
+        asks = not view.asked.query.is_empty
+        # An empty list that the search may yet fill is no answer.
+        if listed.keys or not asks:
+            self.post_message(self.ListingRead(listed, cursor_key))
+        if asks:
+            listed = listed.with_found(await read_found(services.threads, services.search, view))
+            self.post_message(self.ListingRead(listed, cursor_key))
 
     @work(exclusive=True, group="changes", exit_on_error=False, description="Following the home")
     async def _follow_changes(self) -> None:
@@ -141,14 +150,15 @@ class ReadingScreen(AskingScreen):
     @work(exclusive=True, group="project", exit_on_error=False, description="Finding this project")
     async def _find_project(self, cwd_under_cursor: str | None) -> None:
         folder: str | None = self._services.launch_folder
-        here = View(project=folder, archived="any").query(self._services.user_home)
+        here = View(project=folder, archived="any").query()
         if not (await self._services.threads.keys(here)).total:
             folder = cwd_under_cursor
         self.post_message(self.ProjectFound(folder))
 
     @work(exclusive=True, group="transcript", exit_on_error=False, description="Opening the transcript")
-    async def _find_transcript(self, thread: Thread) -> None:
-        line = await self._services.reading_place(thread.id)
+    async def _find_transcript(self, thread: Thread, line: int | None = None) -> None:
+        if line is None:
+            line = await self._services.reading_place(thread.id)
         source = await self._services.transcript(thread)
         self.post_message(self.TranscriptFound(thread, source, line))
 

@@ -29,6 +29,8 @@ class ThreadReadingScreen(LogReadingScreen):
     transcript_frame = getters.query_one(TranscriptFrame)
     inspector = getters.query_one("#inspector > ThreadDetails", ThreadDetails)
     inspector_frame = getters.query_one("#inspector", Vertical)
+    _wanted: tuple[str, int | None] | None = None
+    """The thread shown last, and the line from which: who moves on from there is not brought back."""
 
     def show_tabs(self) -> None:
         """Another thread is read: say so in the tabs."""
@@ -81,12 +83,14 @@ class ThreadReadingScreen(LogReadingScreen):
 
     # What is shown
 
-    def read_thread(self, thread: Thread) -> None:
-        """Show a thread, or what has become of the one that is shown."""
-        shown = self.reader.thread
+    def read_thread(self, thread: Thread, line: int | None = None) -> None:
+        """Show a thread, or what has become of the one that is shown; from a line if one is wanted."""
+        shown, (wanted, self._wanted) = self.reader.thread, (self._wanted, (thread.id, line))
         if shown is None or (shown.id, shown.rollout_path) != (thread.id, thread.rollout_path):
-            self._find_transcript(thread)
+            self._find_transcript(thread, line)
             return
+        if line is not None and wanted != self._wanted:
+            self.reader.show_line(line)
         if shown != thread:
             self.name_transcript(thread)
             self.reader.grew(thread)
