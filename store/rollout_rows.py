@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from store.discrepancies import compare_rows, record, resolve
 from store.own_logs import log
 from store.rollouts.scan import is_reverted, rollout_id_in_name, rollout_order, thread_id_in_name
-from store.search.index import forget_found, forget_title, move_found, write_found, write_titles
+from store.search.index import (
+    Written,
+    forget_found,
+    forget_title,
+    move_found,
+    write_found,
+    write_titles,
+)
 from store.thread_rows import FACT_COLUMNS, WORDS
 
 if TYPE_CHECKING:
@@ -54,6 +61,8 @@ _UPSERT_ROLLOUT: Final = """
         inode = excluded.inode, step = excluded.step, decoded_bytes = excluded.decoded_bytes,
         parsed_bytes = excluded.parsed_bytes, fold = excluded.fold, problem = excluded.problem
 """
+
+_READ_ANEW: Final = "UPDATE rollouts SET step = 'heads', parsed_bytes = 0, fold = NULL WHERE path = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +147,15 @@ def write_reads(connection: sqlite3.Connection, reads: Sequence[RolloutRead], *,
     known = _known_among(connection, [read.file.path for read in reads])
     news = [read for read in reads if (old := known.get(read.file.path)) is None or _goes_on(old, read)]
     connection.executemany(_UPSERT_ROLLOUT, [_rollout_row(read) for read in news])
-    write_found(
-        connection, [(read.file.path, read.found, _time(read)) for read in news if read.found is not None]
+    lacking = write_found(
+        connection,
+        [
+            Written(read.file.path, read.found, read.parsed_bytes, _time(read))
+            for read in news
+            if read.found is not None
+        ],
     )
+    connection.executemany(_READ_ANEW, [(path,) for path in lacking])
     whole = [read for read in news if read.complete]
     _resolve_what_came_back(connection, whole, known, now_ms)
     contested = _contested(connection, [read.facts.thread_id for read in whole])

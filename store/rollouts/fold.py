@@ -43,7 +43,7 @@ from store.rollouts.lines import (
 )
 from store.rollouts.open_turn import CALL_TYPES, OUTPUT_TYPES, OpenTurn
 from store.rollouts.scan import RolloutFile, created_ms_in_name
-from store.rollouts.searchable import GATHERED, Searchable
+from store.rollouts.searchable import GATHERED, Searchable, payload_of
 from store.rollouts.turns import OwnTurns
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class Fold:
         fold._own = OwnTurns(*kept["own"])
         fold._turn = OpenTurn(*kept["turn"])
         fold._turn_cwd = kept["turn_cwd"]
-        fold.searchable = Searchable(*kept["searchable"], fresh=False)
+        fold.searchable = Searchable(*kept["searchable"])
         fold._bad_lines = kept["bad_lines"]
         fold._unknown_records = kept["unknown_records"]
         fold._problems = [Problem(**problem) for problem in kept["problems"]]
@@ -339,8 +339,7 @@ class Fold:
 
     def _on_agent_message(self, line: bytes, inherited: bool) -> None:
         if not inherited:
-            message = read_payload(UserMessage, line)
-            self._take_answer(line, (message and message.message) or "", inherited=False)
+            self._take_answer(line, _words_of(line), inherited=False)
 
     def _on_item_completed(self, line: bytes, inherited: bool) -> None:
         """Counted only where lines have ordinals; elsewhere `user_message`, `agent_message` say the same."""
@@ -411,6 +410,11 @@ class Fold:
 
     def _on_settings_applied(self, line: bytes, inherited: bool) -> None:
         self.take_settings(line)
+
+
+def _words_of(line: bytes) -> str:
+    message = payload_of(line).get("message")
+    return message if isinstance(message, str) else ""
 
 
 _META: Final[LineType] = (SESSION_META, None)

@@ -139,9 +139,7 @@ def completed_message(item: Mapping[str, Any], label: str) -> Said:
 
 
 def _reasoning(label: str, side: Side, summary: Any, content: Any, keys: tuple[int, ...]) -> Said:
-    parts = [part for part in map(_part_text, list_of(summary)) if part is not None]
-    raw = [part for part in map(_part_text, list_of(content)) if part is not None]
-    parts += [part for part in raw if part not in parts]
+    parts = _parts(summary, content)
     return Said(
         "reasoning",
         label,
@@ -152,8 +150,19 @@ def _reasoning(label: str, side: Side, summary: Any, content: Any, keys: tuple[i
     )
 
 
+def _parts(summary: Any, content: Any) -> list[str]:
+    parts = [part for part in map(_part_text, list_of(summary)) if part is not None]
+    raw = [part for part in map(_part_text, list_of(content)) if part is not None]
+    return parts + [part for part in raw if part not in parts]
+
+
 def _part_text(part: Any) -> str | None:
     return part if isinstance(part, str) else text_of(object_of(part).get("text"))
+
+
+def reasoning_text(payload: Mapping[str, Any]) -> str:
+    """What a `reasoning` item says: its summary, and the raw content where the model gives it."""
+    return "\n\n".join(_parts(payload.get("summary"), payload.get("content")))
 
 
 def response_reasoning(payload: Mapping[str, Any], label: str) -> Said:

@@ -60,6 +60,7 @@ def read_full(
         if state is not None and not file.compressed and source.size is not None and source.size < offset:
             return read_full(home, file, budget_bytes=budget_bytes)
         state = state or Fold()
+        first_line = state.next_line
         parsed, unfinished, done = offset, None, True
         limit = _limit(file, offset, budget_bytes)
         for line in split(source.read, start=offset, number=state.next_line):
@@ -72,7 +73,7 @@ def read_full(
                 done = False
                 break
         kept = state.dump()
-        found = state.searchable.take()
+        found = state.searchable.take(offset, first_line)
         facts = _facts(state, file, unfinished, source.damage, parsed)
         end = parsed if unfinished is None else unfinished.end
         return FullRead(facts, kept, parsed, end if done else source.size, done, found)

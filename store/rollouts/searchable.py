@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from pydantic_core import from_json
 
-from store.rollouts.items import Payload, Text, completed_item_type, read_payload
+from store.rollouts.items import completed_item_type
 from store.rollouts.lines import EVENT_MSG, RESPONSE_ITEM, LineType, stamp
-from store.rollouts.messages import own_words, response_reasoning
+from store.rollouts.messages import own_words, reasoning_text
 from store.rollouts.open_turn import CALL_TYPES
 from store.rollouts.tool_text import call_text, command_line, object_of, text_of
 from store.rollouts.touched import (
@@ -70,8 +70,10 @@ class Found:
 
     said: list[SaidRow] = field(default_factory=list)
     touches: list[TouchRow] = field(default_factory=list)
-    fresh: bool = False
-    """The read began at the file's first line: what was found in it before counts no more."""
+    start: int = 0
+    """The offset at which the read began. At the file's first byte, what was found before counts no more."""
+    first_line: int = 0
+    """The line that begins there."""
     cut: int | None = None
     """What reads before found from this line on was rolled back."""
 
@@ -83,34 +85,10 @@ class _Side(NamedTuple):
     data: bytes | str
 
 
-class _Call(Payload):
-    """A call of any kind."""
-
-    name: Text = None
-    arguments: Any = None
-    input: Any = None
-    action: Any = None
-
-
-class _Changes(Payload):
-    changes: Any = None
-    success: Any = None
-    status: Any = None
-
-
-class _Item(Payload):
-    item: Any = None
-
-
-class _Error(Payload):
-    message: Text = None
-    error: Any = None
-
-
 class Searchable:
     """Gathers, line by line, what is the thread's own and was not rolled back.
 
-    `Searchable(*searchable.state(), fresh=False)` goes on where `searchable` is.
+    `Searchable(*searchable.state())` goes on where `searchable` is.
     """
 
     def __init__(
@@ -119,13 +97,11 @@ class Searchable:
         starts: Sequence[int] = (),
         message: Sequence[Any] | None = None,
         reasoning: Sequence[Any] | None = None,
-        *,
-        fresh: bool = True,
     ) -> None:
         self._turns = turns
         self._starts = list(starts)
         """The line at which each standing turn begins."""
-        self._found = Found(fresh=fresh)
+        self._found = Found()
         self._message = None if message is None else _Side(*message)
         self._reasoning = None if reasoning is None else _Side(*reasoning)
 
@@ -139,9 +115,10 @@ class Searchable:
         """How many turns stand."""
         return len(self._starts)
 
-    def take(self) -> Found:
-        """What was gathered since the last time."""
+    def take(self, start: int, first_line: int) -> Found:
+        """What was gathered since the last time, from the line on that begins at `start`."""
         found, self._found = self._found, Found()
+        found.start, found.first_line = start, first_line
         return found
 
     def turn_began(self, line: int) -> None:
@@ -188,7 +165,7 @@ class Searchable:
         before, self._reasoning = self._reasoning, None
         if b'"summary":[]' in line and b'"text"' not in line:
             return
-        text = response_reasoning(_payload(line), "reasoning").text
+        text = reasoning_text(payload_of(line))
         if text:
             first = text.partition("\n")[0]
             number = before.line if before is not None and _says(before, first) else number
@@ -201,28 +178,24 @@ class Searchable:
 
     def error(self, number: int, line: bytes, cwd: Cwd) -> None:
         """An `error` event, or the end of a turn with one."""
-        told = read_payload(_Error, line)
-        if told is None:
-            return
-        text = told.message or text_of(object_of(told.error).get("message"))
+        told = payload_of(line)
+        text = text_of(told.get("message")) or text_of(object_of(told.get("error")).get("message"))
         if text:
             self._found.said.append(SaidRow(number, "error", stamp(line), text[:LONGEST_MESSAGE]))
 
     def call(self, number: int, line: bytes, cwd: Cwd) -> None:
         """The model calls a tool. `cwd` says in which folder the turn runs."""
-        call = read_payload(_Call, line)
-        if call is None:
-            return
-        tool = call.name
+        call = payload_of(line)
+        tool = text_of(call.get("name"))
         fields: Mapping[str, Any] = {}
-        if call.input is not None:
-            text = command_line(call.input) or ""
-        elif call.action is not None:
-            tool, fields = tool or "local_shell", object_of(call.action)
+        if call.get("input") is not None:
+            text = command_line(call["input"]) or ""
+        elif call.get("action") is not None:
+            tool, fields = tool or "local_shell", object_of(call["action"])
             text = command_line(fields.get("command")) or ""
         else:
-            fields = _arguments(call.arguments)
-            text = _call_words(tool, call.arguments, fields)
+            fields = _arguments(call.get("arguments"))
+            text = _call_words(tool, call.get("arguments"), fields)
         at = stamp(line)
         if text.startswith("*** Begin Patch"):
             tool = "apply_patch"
@@ -237,9 +210,9 @@ class Searchable:
 
     def patch_applied(self, number: int, line: bytes, cwd: Cwd) -> None:
         """`patch_apply_end` (0.130)."""
-        told = read_payload(_Changes, line)
-        if told is not None and told.success is not False and told.status not in _REFUSED:
-            self._touch(number, stamp(line), change_touches(told.changes), cwd())
+        told = payload_of(line)
+        if told.get("success") is not False and told.get("status") not in _REFUSED:
+            self._touch(number, stamp(line), change_touches(told.get("changes")), cwd())
 
     def completed(self, number: int, line: bytes, cwd: Cwd) -> None:
         """`item_completed`: a `FileChange`, or a command that Codex ran (0.169)."""
@@ -247,8 +220,7 @@ class Searchable:
         if kind == "CommandExecution":
             self.command_ran(number, line, cwd)
         elif kind == "FileChange":
-            told = read_payload(_Item, line)
-            item = object_of(told.item) if told is not None else {}
+            item = object_of(payload_of(line).get("item"))
             if item.get("status") not in _REFUSED:
                 self._touch(number, stamp(line), change_touches(item.get("changes")), cwd())
 
@@ -272,17 +244,20 @@ class Searchable:
 
 
 def _says(side: _Side, text: str) -> bool:
-    return json.dumps(text[:_OPENING_CHARS], ensure_ascii=False)[1:-1] in _head(side.data)
+    return encode_basestring(text[:_OPENING_CHARS])[1:-1] in _head(side.data)
 
 
 def _head(data: bytes | str) -> str:
     return data if isinstance(data, str) else data[:_HEAD_BYTES].decode("utf-8", "replace")
 
 
-def _payload(line: bytes) -> dict[str, Any]:
-    value = from_json(line)
-    payload = value.get("payload")
-    return payload if isinstance(payload, dict) else value
+def payload_of(line: bytes) -> Mapping[str, Any]:
+    """The payload of a line, or all of a bare one; an empty one where it cannot be decoded."""
+    try:
+        value = object_of(from_json(line))
+    except (ValueError, RecursionError):  # half a surrogate pair, say, which telling lines apart passes over
+        return {}
+    return object_of(value.get("payload", value))
 
 
 def _arguments(arguments: Any) -> Mapping[str, Any]:

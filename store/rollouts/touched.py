@@ -36,6 +36,7 @@ _PATCH_HEAD: Final = re.compile(
 )
 _TOKEN: Final = re.compile(r"""(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s;&|<>()'"\\])+|[;&|<>()]+|\n+""")
 _WORTH_A_LOOK: Final = re.compile(r"\b(?:cat|head|tail|nl|less|bat|sed|rg|grep|tee|touch|rm|mv|cp)\s|[<>]")
+_SPECIAL: Final = re.compile(r"[;&|<>()'\"\\\n]")
 _WORKED_OUT: Final = re.compile(r"[$`*?{}\[\]\n]")
 _OPERATOR: Final = re.compile(r"[;&|<>()\n]+")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
@@ -76,6 +77,9 @@ def command_touches(command: str) -> Iterator[Touch]:
     """The files that a command line names."""
     command = command[:LONGEST_COMMAND]
     if not _WORTH_A_LOOK.search(command):
+        return
+    if not _SPECIAL.search(command):
+        yield from _simple(command.split(), "")
         return
     command = _without_documents(command)
     folder = ""

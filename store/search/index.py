@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from store.search.words import fold, foldable
+from store.search.words import fold
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,8 +29,15 @@ _ITEM_BITS: Final = 16
 _IN_AN_HOUR: Final = 1 << _ITEM_BITS
 _LAST_HOUR: Final = (1 << 22) - 1
 
-Written = tuple[str, "Found", int]
-"""A rollout's path, what a read of it found, and when it was begun or changed, in ms."""
+
+class Written(NamedTuple):
+    """What a read of the rollout at `path` found, which ended at `parsed_bytes`."""
+
+    path: str
+    found: Found
+    parsed_bytes: int
+    at_ms: int
+    """When the rollout was written, for lines that do not say it of themselves."""
 
 
 def first_id(hour: int, rollout: int) -> int:
@@ -48,23 +55,43 @@ def rollout_of(item: str) -> str:
     return f"({item} >> {_ITEM_BITS} & {(1 << _ROLLOUT_BITS) - 1})"
 
 
-def write_found(connection: sqlite3.Connection, reads: Sequence[Written]) -> None:
-    """Write what a batch of reads found to search; what was rolled back or read anew goes."""
-    keys = _keys(connection, [path for path, _found, _at_ms in reads])
+def write_found(connection: sqlite3.Connection, reads: Sequence[Written]) -> Sequence[str]:
+    """Write what a batch of reads found to search; what was rolled back or read anew goes.
+
+    Returns the paths of rollouts that have to be read from their beginning: what lies before is not known.
+    """
+    reached = _reached(connection, [read.path for read in reads])
     items: list[tuple[int, SaidRow, int]] = []
     touches: list[tuple[int, TouchRow]] = []
     fresh = set()
-    for path, found, at_ms in reads:
-        key = keys[path]
-        if found.fresh:
+    lacking = []
+    for path, found, _end, at_ms in reads:
+        key, end = reached[path]
+        if found.start > end:
+            lacking.append(path)
+            continue
+        if found.start == 0:
             _remove(connection, key)
             fresh.add(key)
-        elif found.cut is not None:
-            _remove(connection, key, found.cut)
+        elif (cut := _cut(found, end)) is not None:
+            _remove(connection, key, cut)
         items += [(key, row, at_ms) for row in found.said]
         touches += [(key, row) for row in found.touches]
     _insert_items(connection, items, fresh)
     _insert_touches(connection, touches)
+    connection.executemany(
+        "UPDATE search_rollouts SET parsed_bytes = ? WHERE path = ?",
+        [(read.parsed_bytes, read.path) for read in reads if read.path not in lacking],
+    )
+    return lacking
+
+
+def _cut(found: Found, reached: int) -> int | None:
+    """From which line on what is known goes: it was rolled back, or another process has read it meanwhile."""
+    if found.start == reached:
+        return found.cut
+    lines = [found.first_line, *(row.line for row in found.said)]
+    return min(lines if found.cut is None else [*lines, found.cut])
 
 
 def move_found(connection: sqlite3.Connection, old: str, new: str) -> None:
@@ -107,20 +134,25 @@ def forget_title(connection: sqlite3.Connection, thread_id: str | None, path: st
     )
 
 
-def _keys(connection: sqlite3.Connection, paths: Sequence[str]) -> dict[str, int]:
+def _reached(connection: sqlite3.Connection, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Of each rollout its key, and how far it is known."""
     connection.executemany(
         "INSERT INTO search_rollouts (path) VALUES (?) ON CONFLICT DO NOTHING", [(path,) for path in paths]
     )
     marks = ", ".join("?" * len(paths))
-    return dict(
-        connection.execute(f"SELECT path, key FROM search_rollouts WHERE path IN ({marks})", paths).fetchall()
+    rows = connection.execute(
+        f"SELECT path, key, parsed_bytes FROM search_rollouts WHERE path IN ({marks})", paths
     )
+    return {path: (key, reached) for path, key, reached in rows.fetchall()}
 
 
 def _remove(connection: sqlite3.Connection, rollout: int, from_line: int = 0) -> None:
     at = (rollout, from_line)
-    which = "SELECT id FROM search_items WHERE rollout = ? AND line >= ?"
-    connection.execute(f"DELETE FROM search_words WHERE rowid IN ({which})", at)
+    connection.execute(
+        "INSERT INTO search_words (search_words, rowid, words)"
+        " SELECT 'delete', id, words FROM search_items WHERE rollout = ? AND line >= ?",
+        at,
+    )
     connection.execute("DELETE FROM search_items WHERE rollout = ? AND line >= ?", at)
     connection.execute("DELETE FROM file_touches WHERE rollout = ? AND line >= ?", at)
 
@@ -129,16 +161,20 @@ def _insert_items(
     connection: sqlite3.Connection, items: Iterable[tuple[int, SaidRow, int]], fresh: Collection[int]
 ) -> None:
     """SQLite writes out what it holds of the index whenever an id is not above the last: so, in order."""
-    rows, words = [], []
-    for number, rollout, row in sorted(_numbered(connection, items, fresh), key=itemgetter(0)):
-        original = row.text if foldable(row.text) else None
-        rows.append((number, rollout, row.line, row.kind, row.at, row.tool, original))
-        words.append((number, fold(row.text)))
+    rows = []
+    for number, rollout, (line, kind, at, text, tool) in sorted(
+        _numbered(connection, items, fresh), key=itemgetter(0)
+    ):
+        original = None if text.isascii() else text
+        rows.append((number, rollout, line, kind, at, tool, fold(text), original))
     connection.executemany(
-        "INSERT INTO search_items (id, rollout, line, kind, at, tool, original) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO search_items (id, rollout, line, kind, at, tool, words, original)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
-    connection.executemany("INSERT INTO search_words (rowid, words) VALUES (?, ?)", words)
+    connection.executemany(
+        "INSERT INTO search_words (rowid, words) VALUES (?, ?)", [(row[0], row[6]) for row in rows]
+    )
 
 
 def _numbered(

@@ -285,9 +285,8 @@ def _hits(
         f" SELECT i.id, relevance * {_WEIGHT} * {_recency(_AT)} AS score"
         " FROM newest CROSS JOIN search_items i ON i.id = newest.id"
         " ORDER BY score, i.id DESC LIMIT ? OFFSET ?)"
-        " SELECT t.id, i.line, i.kind, i.at, t.cwd, t.archived, i.tool, COALESCE(i.original, w.words),"
+        " SELECT t.id, i.line, i.kind, i.at, t.cwd, t.archived, i.tool, COALESCE(i.original, i.words),"
         f" {_TITLE} FROM best CROSS JOIN search_items i ON i.id = best.id"
-        " CROSS JOIN search_words w ON w.rowid = best.id"
         " CROSS JOIN search_rollouts r ON r.key = i.rollout"
         " CROSS JOIN threads t ON t.rollout_path = r.path LEFT JOIN codex_threads c ON c.thread_id = t.id"
         " ORDER BY score, i.id DESC",

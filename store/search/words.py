@@ -53,13 +53,8 @@ class Word(NamedTuple):
     end: int
 
 
-def foldable(text: str) -> bool:
-    """Whether the index has to be given another text than this one."""
-    return not text.isascii()
-
-
 def fold(text: str) -> str:
-    """The text as the index is given it: nothing but its words matter in it."""
+    """The text as the index is given it: nothing but its words matter in it. ASCII is given as it is."""
     return text if text.isascii() else normalize("NFC", text).translate(_FOLDED)
 
 

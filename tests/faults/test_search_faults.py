@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,9 @@ from store.database import Database
 from store.errors import ReadInterrupted
 from store.migrate import migrate, shipped
 from store.ownership import this_process
-from store.rollout_rows import known_rollouts
-from store.rollouts.scan import scan_home
+from store.rollout_rows import RolloutRead, known_rollouts, prune_rollout, write_read
+from store.rollouts.metadata import read_full
+from store.rollouts.scan import fingerprint, scan_home
 from store.search import index as indexing
 from store.state_folder import APPLICATION_ID, prepare
 
@@ -34,7 +36,7 @@ def backfill(connection: sqlite3.Connection, home: Path, clock: FixedClock) -> b
 
 def contents(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return connection.execute(
-        "SELECT r.path, i.line, i.kind, w.words FROM search_items i JOIN search_words w ON w.rowid = i.id"
+        "SELECT r.path, i.line, i.kind, i.words FROM search_items i"
         " JOIN search_rollouts r ON r.key = i.rollout ORDER BY 1, 2"
     ).fetchall()
 
@@ -107,29 +109,38 @@ async def test_a_search_that_nobody_waits_for_ends(
         rollout = Writer.begin(builder.path)
         rollout.turn(*["many words in a lease"] * 300)
         index(connection, builder, clock)
-    ended = []
 
-    def search_for_ever(connection: sqlite3.Connection) -> None:
-        try:
-            while True:
-                find(connection, "lease w*")
-        except sqlite3.OperationalError as error:
-            ended.append(error)
-            raise
+    class Endless:
+        """Searches until it is stopped."""
 
+        def __init__(self) -> None:
+            self.begun, self.ended = Event(), Event()
+
+        def __call__(self, connection: sqlite3.Connection) -> None:
+            try:
+                while True:
+                    find(connection, "lease w*")
+                    self.begun.set()
+            except sqlite3.OperationalError:
+                self.ended.set()
+                raise
+
+    cancelled, interrupted = Endless(), Endless()
     async with Database.open(state) as database:
-        searching = asyncio.ensure_future(database.read(search_for_ever))
+        searching = asyncio.ensure_future(database.read(cancelled))
+        assert await asyncio.to_thread(cancelled.begun.wait, 30)
         assert (await database.read(partial(find, text="lease"))).total == 300
         searching.cancel()
         with pytest.raises(asyncio.CancelledError):
             await searching
-        assert (await database.read(partial(find, text="lease"))).total == 300
-        other = asyncio.ensure_future(database.read(search_for_ever))
-        await database.read(partial(find, text="lease"))
+        assert await asyncio.to_thread(cancelled.ended.wait, 30)
+        searching = asyncio.ensure_future(database.read(interrupted))
+        assert await asyncio.to_thread(interrupted.begun.wait, 30)
         database.interrupt_reads()
         with pytest.raises(ReadInterrupted):
-            await other
-    assert len(ended) == 2
+            await searching
+        assert interrupted.ended.is_set()
+        assert (await database.read(partial(find, text="lease"))).total == 300
 
 
 async def test_a_search_sees_one_moment_of_a_backfill(
@@ -175,3 +186,56 @@ def test_a_long_rollout_read_in_parts_is_indexed_once(
     connection.execute("INSERT INTO search_words (search_words) VALUES ('integrity-check')")
     assert find(connection, "lease", limit=100).total == 40
     assert len(contents(connection)) == 80
+
+
+def test_two_that_read_the_same_lines_index_them_once(
+    connection: sqlite3.Connection, builder: HomeBuilder, clock: FixedClock
+) -> None:
+    rollout = Writer.begin(builder.path)
+    rollout.turn("lease one", "yes")
+    first = read_whole(builder, rollout)
+    write_read(connection, first, now_ms=1)
+    rollout.turn("lease two", "no")
+    index(connection, builder, clock)
+    rollout.turn("lease three", "perhaps")
+
+    # A recorder goes on from where it stopped itself, whatever a watcher has read since.
+    write_read(connection, read_whole(builder, rollout, first), now_ms=1)
+
+    assert len(contents(connection)) == 6
+    assert find(connection, "lease").total == 3
+    connection.execute("INSERT INTO search_words (search_words) VALUES ('integrity-check')")
+
+
+def test_a_rollout_of_which_the_beginning_is_not_known_is_read_anew(
+    connection: sqlite3.Connection, builder: HomeBuilder, clock: FixedClock
+) -> None:
+    rollout = Writer.begin(builder.path)
+    rollout.turn("lease one", "yes")
+    first = read_whole(builder, rollout)
+    write_read(connection, first, now_ms=1)
+    prune_rollout(connection, rollout.path, now_ms=1)
+    rollout.turn("lease two", "no")
+
+    write_read(connection, read_whole(builder, rollout, first), now_ms=1)
+    assert contents(connection) == []
+    index(connection, builder, clock)
+
+    assert len(contents(connection)) == 4
+
+
+def read_whole(builder: HomeBuilder, rollout: Writer, before: RolloutRead | None = None) -> RolloutRead:
+    """A read of all that is new since the one before."""
+    file = fingerprint(builder.path, rollout.path)
+    assert file is not None
+    fold, parsed = (None, 0) if before is None else (before.fold, before.parsed_bytes)
+    read = read_full(builder.path, file, fold=fold, parsed_bytes=parsed)
+    return RolloutRead(
+        file,
+        "full",
+        read.facts,
+        read.decoded_bytes,
+        parsed_bytes=read.parsed_bytes,
+        fold=read.fold,
+        found=read.found,
+    )

@@ -2,12 +2,13 @@
 
 CREATE TABLE search_rollouts (
     key INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE
+    path TEXT NOT NULL UNIQUE,
+    parsed_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- One row for each thing said. The id is made of the hour in which it was said, the rollout, and a number: the
 -- order of the index is that of time, and whose the matches are is known without opening these rows.
--- `original` is what was written, where the index was given another text (`store.search.words`).
+-- `words` is what the index was given (`store.search.words`), `original` what was written where that differs.
 CREATE TABLE search_items (
     id INTEGER PRIMARY KEY,
     rollout INTEGER NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE search_items (
     kind TEXT NOT NULL CHECK (kind IN ('prompt', 'answer', 'reasoning', 'command', 'error')),
     at INTEGER,
     tool TEXT COLLATE NOCASE,
+    words TEXT NOT NULL,
     original TEXT
 ) STRICT;
 
@@ -22,7 +24,11 @@ CREATE INDEX search_items_by_rollout ON search_items (rollout, line);
 CREATE INDEX search_items_by_tool ON search_items (tool, rollout);
 CREATE INDEX search_items_of_errors ON search_items (rollout) WHERE kind = 'error';
 
-CREATE VIRTUAL TABLE search_words USING fts5 (words, tokenize = 'ascii');
+-- It keeps no text of its own: what goes must be told to it with the words that it was given.
+CREATE VIRTUAL TABLE search_words USING fts5 (
+    words, tokenize = 'ascii', content = 'search_items', content_rowid = 'id'
+);
+INSERT INTO search_words (search_words, rank) VALUES ('automerge', 8);
 
 -- The rowid is the thread's key.
 CREATE VIRTUAL TABLE search_titles USING fts5 (name, title, prompt, tokenize = 'ascii');

@@ -174,7 +174,7 @@ def test_archiving_hides_and_says_so_and_deleting_removes(
     archived.unlink()
     index(connection, builder, clock)
     assert find(connection, "lease is:archived").total == 0
-    for table in ("search_rollouts", "search_items", "search_words", "search_titles", "file_touches"):
+    for table in ("search_rollouts", "search_items", "search_titles", "file_touches"):
         assert connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,), table
 
 
@@ -387,7 +387,7 @@ def contents(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
     return [
         connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3").fetchall()
         for table, columns in (
-            ("search_items i JOIN search_words w ON w.rowid = i.id", "line, kind, at, tool, words"),
+            ("search_items", "line, kind, at, tool, words, original"),
             ("file_touches f JOIN touched_paths p ON p.key = f.path", "p.path, turn, action, line, at"),
         )
     ]
