@@ -125,8 +125,8 @@ class FakeMemories:
     async def changes(self, run_id: int) -> Sequence[FileChange]:
         return self.run_changes[run_id]
 
-    async def artifacts(self) -> tuple[str, Sequence[Artifact]]:
-        return ROOT, [artifact for artifact, _ in self.files.values()]
+    async def artifacts(self, root: str | None = None) -> tuple[str, Sequence[Artifact]]:
+        return root or ROOT, [artifact for artifact, _ in self.files.values()]
 
-    async def artifact(self, path: str) -> str:
+    async def artifact(self, root: str, path: str) -> str:
         return self.files[path][1]

@@ -159,18 +159,20 @@ class LiveMemories:
         from store.memories.codex_pipeline import codex_owns
         from store.memories.codex_precheck import precheck
         from store.memories.outputs import thread_memories
-        from widgets.memory_words import phase2_reason
+        from widgets.memory_words import consolidation_part
 
         pipeline, config = await self._pipeline(), await _config()
         main = _main_root(pipeline.home, config)
         memories = await pipeline.database.read(thread_memories)
         size = sum(len(each.trace_summary) + len(each.memory_summary) for each in memories)
-        phase2 = (await self._ours(pipeline, config)).phase2
+        ours = await self._ours(pipeline, config)
+        phase2 = ours.phase2
         return ConsolidationPlan(
             root=str(main),
             memories=len(memories),
             tokens=size // TOKEN_BYTES,
-            needed=f"consolidation {phase2_reason(phase2, pipeline.now_s())}",
+            needed=consolidation_part(ours, pipeline.now_s()) or "nothing new to consolidate",
+            new=phase2.dirty,
             force=not phase2.dirty or phase2.state == "error",
             engines=await self._engines(config),
             owned=await asyncio.to_thread(codex_owns, pipeline.home, main),
@@ -229,7 +231,7 @@ class LiveMemories:
             named = (
                 order.thread_ids if order.thread_ids is not None else await self._waiting(pipeline, config)
             )
-            errand.titles = {thread.id: thread.display_title for thread in await self._threads(named)}
+            errand.titles.update({thread.id: thread.display_title for thread in await self._threads(named)})
             limits = _limits(config)
             return await extract(pipeline, engine, thread_ids=order.thread_ids, limits=limits, report=report)
         if isinstance(order, Consolidate):
@@ -272,24 +274,25 @@ class LiveMemories:
 
         return await changes(await self._pipeline(), run_id)
 
-    async def artifacts(self) -> tuple[str, Sequence[Artifact]]:
-        """The root and the files in it. Raises MemoryRootError."""
+    async def artifacts(self, root: str | None = None) -> tuple[str, Sequence[Artifact]]:
+        """The root, ours unless another is named, and the files in it. Raises MemoryRootError."""
         from store.memories.status import thread_titles
         from tui.memory_folder import list_artifacts
 
         pipeline = await self._pipeline()
-        found = await asyncio.to_thread(list_artifacts, pipeline.root)
+        folder = pipeline.root if root is None else Path(root)
+        found = await asyncio.to_thread(list_artifacts, folder)
         ids = [Path(each.path).stem for each in found if each.path.startswith("rollout_summaries/")]
         titles = await asyncio.to_thread(thread_titles, pipeline.state, ids)
-        return str(pipeline.root), [
+        return str(folder), [
             replace(each, about=titles.get(Path(each.path).stem, ("", None))[0] or "") for each in found
         ]
 
-    async def artifact(self, path: str) -> str:
+    async def artifact(self, root: str, path: str) -> str:
         """The text of one of them, secrets masked. Raises MemoryRootError."""
         from tui.memory_folder import read_artifact
 
-        return await asyncio.to_thread(read_artifact, (await self._pipeline()).root, path)
+        return await asyncio.to_thread(read_artifact, Path(root), path)
 
     # What it stands on
 

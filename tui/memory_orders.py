@@ -93,6 +93,8 @@ class ConsolidationPlan:
     """Where consolidation stands, in words; it is forced where there is nothing to do or a back-off holds."""
     force: bool
     engines: Sequence[EngineChoice]
+    new: bool = True
+    """Whether something has come since the last one."""
     owned: str | None = None
     """Why the root is Codex's."""
     elsewhere: str = ""
@@ -108,8 +110,8 @@ class Errand:
         self.order = order
         self.begun_at = begun_at
         """In seconds since the epoch."""
-        self.titles = titles or {}
-        """What its threads are called, by id."""
+        self.titles = dict(titles or {})
+        """What its threads are called, by id; filled in once that is known."""
         self.ended = False
         self.result: Result = None
         """What it came to; None also where the person stopped it."""

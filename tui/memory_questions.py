@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.screens.choice import Fact
 
 FILES = "MEMORY.md, memory_summary.md, raw_memories.md and rollout_summaries/"
-FILES_NAMED = 6
+FILES_NAMED = 3
 
 
 def about_extraction(plan: ExtractionPlan) -> Question[Order]:
@@ -36,9 +36,10 @@ def about_extraction(plan: ExtractionPlan) -> Question[Order]:
     if plan.thread_ids is None:
         words = [f"{number} {'waits' if plan.threads == 1 else 'wait'} for extraction."]
     else:
+        its = "its" if plan.threads == 1 else "their"
         words = [
-            f"{number} that you named, whatever their age and earlier failures.",
-            "One that is being extracted elsewhere, or whose memory is disabled, is left out.",
+            f"{number} that you named, whatever {its} age and earlier failures.",
+            "What is being extracted elsewhere, or whose memory is disabled, is left out.",
         ]
     return Question(
         "Extract memories",
@@ -65,9 +66,15 @@ def about_consolidation(plan: ConsolidationPlan, user_home: Path) -> Question[Or
     if plan.owned is not None:
         words = [f"{root} belongs to Codex: {plan.owned}. Rollodex does not write there."]
         return Question("Consolidate memories", words, [about_codex(plan), *_elsewhere(plan, user_home)])
+    if not plan.memories:
+        words = ["No thread has a memory yet that could be consolidated.", "Extract some first ( X )."]
+        return Question("Consolidate memories", words, (), way_out="Close")
+    words = [_sentence(plan.needed)]
+    if not plan.new:
+        words.append("Nothing new has come since; it can be done again all the same.")
     return Question(
         "Consolidate memories",
-        [_sentence(plan.needed)],
+        words,
         [
             Answer(
                 f"Consolidate with {each.name}",
@@ -143,6 +150,8 @@ def under_way(order: Order, user_home: Path) -> str:
 
 
 def _elsewhere(plan: ConsolidationPlan, user_home: Path) -> Iterator[Answer[Order]]:
+    if not plan.memories:
+        return
     folder = shorten_path(plan.elsewhere, 60, user_home)
     for each in plan.engines:
         yield Answer(
@@ -173,4 +182,5 @@ def _tokens(engine: EngineChoice, tokens: int) -> str:
 
 def _sentence(text: str) -> str:
     text = visible_line(text).rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+    # The name of a file stays as it is.
+    return f"{text}." if "." in text.partition(" ")[0] else f"{text[:1].upper()}{text[1:]}."

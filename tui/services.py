@@ -122,11 +122,11 @@ class Memories(Protocol):
         """Return what a run changed."""
         ...
 
-    async def artifacts(self) -> tuple[str, Sequence[Artifact]]:
-        """Return the root and the files in it."""
+    async def artifacts(self, root: str | None = None) -> tuple[str, Sequence[Artifact]]:
+        """Return the root, ours unless another is named, and the files in it."""
         ...
 
-    async def artifact(self, path: str) -> str:
+    async def artifact(self, root: str, path: str) -> str:
         """Return the text of one of them, secrets masked."""
         ...
 

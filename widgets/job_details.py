@@ -109,7 +109,8 @@ class JobDetails(LinesView):
         if row.state in ("waits", "retriable", "gave up"):
             again = next_try(job, self._now, self._zone, owner=row.owner)
             yield "next try", again.removeprefix("next try ")
-        yield "retries left", whole(job.retry_remaining)
+        if row.state != "done":
+            yield "retries left", whole(job.retry_remaining)
         what = "the thread" if job.kind == STAGE1 else "memories"
         yield "input", self._watermark(what, job.input_watermark)
         yield "last success", self._watermark(what, job.last_success_watermark)

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from widgets.code_lines import Line, worded, wrapped
-from widgets.formatting import AGE_WIDTH, age, cut, fit, shorten_path, size, visible, visible_line, whole
+from widgets.formatting import AGE_WIDTH, age, fit, shorten_path, size, visible, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.markdown_lines import LONGEST_MARKDOWN, markdown_lines
 from widgets.strip_view import LinesView
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from store.errors import StoreError
 
 SIZE_WIDTH: Final = 7
+ABOUT: Final = "summary of "
+"""Before the title of the thread that a file is a summary of."""
 LONGEST_TEXT: Final = 150_000
 """Characters of a file that are shown."""
 
@@ -112,12 +114,9 @@ class ArtifactList(WordedList[ArtifactEntry]):
         room = max(8, width - SIZE_WIDTH - AGE_WIDTH - 4)
         about = visible_line(artifact.about)
         path = visible_line(artifact.path)
-        folder, slash, _ = path.rpartition("/")
         words = [Segment(fit(path, room, ellipsis=ellipsis), text)]
         if about:
-            folder = cut(folder + slash, max(4, room // 3), ellipsis)
-            shown = fit(about, room - len(folder) - 1, ellipsis=ellipsis)
-            words = [Segment(f"{folder} ", muted), Segment(shown, text)]
+            words = [Segment(ABOUT, muted), Segment(fit(about, room - len(ABOUT), ellipsis=ellipsis), text)]
         modified = None if artifact.modified_s is None else artifact.modified_s * 1000
         return [
             Segment(" ", muted),

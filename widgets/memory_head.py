@@ -55,9 +55,8 @@ class MemoryHead(LinesView, can_focus=False):
             return
         facts = [f"{whole(pipeline.outputs)} {'memory' if pipeline.outputs == 1 else 'memories'}"]
         if pipeline.waiting is not None:
-            facts.append(
-                f"{whole(pipeline.waiting)} {'thread waits' if pipeline.waiting == 1 else 'threads wait'}"
-            )
+            number = whole(pipeline.waiting) if pipeline.waiting else "no"
+            facts.append(f"{number} {'threads wait' if pipeline.waiting > 1 else 'thread waits'}")
         facts += [pipeline.database] if pipeline.database else []
         said = dot.join(("", *facts))
         root = shorten_path(pipeline.root, max(12, width - 2 - cell_len(said)), self._user_home)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WHEN_WIDTH: Final = 15
 WHAT_WIDTH: Final = 24
+NARROW_WHAT_WIDTH: Final = 14
+LEAST_FOR_NAMES: Final = 20
+"""Cells below which the number of the files stands alone."""
 ENGINE_WIDTH: Final = 16
 NUMBER_WIDTH: Final = 4
 
@@ -81,16 +84,18 @@ class RunList(WordedList[RunEntry]):
         if is_cursor:
             text = self.cursor_style + Style(bold=True)
             state = muted = bad = self.cursor_style
+        what_width = WHAT_WIDTH if width >= 64 else NARROW_WHAT_WIDTH
         engine = ENGINE_WIDTH if width >= 84 else 0
         took_width = 6 if width >= 100 else 0
+        read_width = 9 if width >= 100 else 0
         cells = [
             (glyph, 1, False, state),
             (str(run.id), NUMBER_WIDTH, True, muted),
             (at_time(run.started_at, self._now, self._zone), WHEN_WIDTH, False, muted),
-            (run_words(run), WHAT_WIDTH, False, text),
+            (run_words(run), what_width, False, text),
             (visible_line(run.engine or ""), engine, False, muted),
             (took(run.started_at, run.finished_at, short=True), took_width, True, muted),
-            (f"{count(run.inputs)} read" if run.inputs else "", 9, True, muted),
+            (f"{count(run.inputs)} read" if run.inputs else "", read_width, True, muted),
         ]
         line: list[Segment] = []
         for words, cells_wide, right, style in cells:
@@ -98,7 +103,9 @@ class RunList(WordedList[RunEntry]):
                 words = fit(words, cells_wide, right=right, ellipsis=glyphs.ellipsis)
                 line += [Segment(words, style), Segment(" ", muted)]
         room = width - sum(cell + 1 for _, cell, _, _ in cells if cell) - 2
-        words = f"{len(run.changed)} file{'' if len(run.changed) == 1 else 's'}: {', '.join(run.changed)}"
+        words = f"{len(run.changed)} file{'' if len(run.changed) == 1 else 's'}"
+        if room >= LEAST_FOR_NAMES:
+            words += f": {', '.join(run.changed)}"
         if run.status == "failed":
             words = run.reason or "failed"
         elif not run.changed:

@@ -34,10 +34,13 @@ GROUPS: Final[dict[JobGroup, frozenset[JobState] | None]] = {
 }
 
 STATE_WIDTH: Final = 11
-LEFT_WIDTH: Final = 5
+RETRIES_WIDTH: Final = 7
 TOOK_WIDTH: Final = 6
 LEASE_WIDTH: Final = 6
 NEXT_WIDTH: Final = 14
+
+TRIED_AGAIN: Final[frozenset[JobState]] = frozenset({"waits", "retriable", "gave up", "abandoned"})
+"""Of others it does not matter how many retries are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Columns:
 
     thread: int
     project: int
-    left: int
+    retries: int
     started: int
     took: int
     lease: int
@@ -85,15 +88,15 @@ class Columns:
         """Return the columns for a table so wide; a refresh never moves them."""
         wide = width >= 110
         gap = 2 if wide else 1
-        left = LEFT_WIDTH if width >= 64 else 0
+        retries = RETRIES_WIDTH if width >= 64 else 0
         took_width = TOOK_WIDTH if wide else 0
         lease = LEASE_WIDTH if wide else 0
         project = min(16, width // 10) if width >= 140 else 0
-        fixed = [STATE_WIDTH, left, AGE_WIDTH, took_width, lease, NEXT_WIDTH, project]
+        fixed = [STATE_WIDTH, retries, AGE_WIDTH, took_width, lease, NEXT_WIDTH, project]
         room = width - sum(column + gap for column in fixed if column) - 1
         error = max(0, room * 2 // 5) if width >= 72 else 0
         thread = max(8, room - (error + gap if error else 0))
-        return cls(thread, project, left, AGE_WIDTH, took_width, lease, NEXT_WIDTH, error, gap)
+        return cls(thread, project, retries, AGE_WIDTH, took_width, lease, NEXT_WIDTH, error, gap)
 
 
 class JobsHeading(Widget):
@@ -114,7 +117,7 @@ class JobsHeading(Widget):
             (fit("state", STATE_WIDTH), STATE_WIDTH),
             (fit("thread", columns.thread), columns.thread),
             (fit("project", columns.project), columns.project),
-            (fit("tries", columns.left, right=True), columns.left),
+            (fit("retries", columns.retries, right=True), columns.retries),
             (fit("begun", columns.started, right=True), columns.started),
             (fit("took", columns.took, right=True), columns.took),
             (fit(when, columns.lease, right=True), columns.lease),
@@ -214,10 +217,12 @@ class JobList(WordedList[JobEntry]):
             words = f" with “{visible_line(wanted.words)}”" if wanted.words.strip() else ""
             return (f"No {which}job{words}.", f"The filter hides {whole(len(pipeline.jobs))}.")
         if pipeline.owner == "codex":
-            return ("Codex has no memory job yet.", *map(visible_line, pipeline.waits))
+            return ("Codex has no memory job yet.",)
         waiting = pipeline.waiting
-        can = "" if not waiting else f"{whole(waiting)} threads can be extracted now."
-        return ("No memory job has run yet.", *filter(None, [can, *map(visible_line, pipeline.waits)]))
+        if not waiting:
+            return ("No memory job has run yet.",)
+        can = "1 thread" if waiting == 1 else f"{whole(waiting)} threads"
+        return ("No memory job has run yet.", f"{can} can be extracted now ( X ).")
 
     # Rows
 
@@ -237,7 +242,7 @@ class JobList(WordedList[JobEntry]):
             (f"{glyph} {job_state_words(state)}", STATE_WIDTH, False, state_style),
             (job_name(row.row), columns.thread, False, text),
             (last_part(row.row.cwd), columns.project, False, muted),
-            (str(job.retry_remaining), columns.left, True, muted),
+            (_retries(row.row), columns.retries, True, muted),
             (age(_ms(job.started_at), self._now * 1000, self._zone), columns.started, True, muted),
             (self._took(row.row), columns.took, True, muted),
             (self._lease(row.row), columns.lease, True, muted),
@@ -284,6 +289,10 @@ class JobList(WordedList[JobEntry]):
 
 def _whose(pipeline: Pipeline) -> tuple[str, str]:
     return pipeline.owner, pipeline.database or ""
+
+
+def _retries(row: JobRow) -> str:
+    return f"{row.job.retry_remaining} left" if row.state in TRIED_AGAIN else ""
 
 
 def _ms(seconds: int | None) -> int | None:

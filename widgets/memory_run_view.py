@@ -237,9 +237,12 @@ class MemoryRunView(Vertical):
         return self._running
 
     def begin(self, words: str, now_s: int, titles: Mapping[str, str] | None = None) -> None:
-        """Begin a run at `now_s`: what it does in words, and what its threads are called, by id."""
-        self._titles, self._began, self._running, self._speaker = titles or {}, now_s, True, None
-        self._phase = None
+        """Begin a run at `now_s`: what it does in words, and what its threads are called, by id.
+
+        The titles may be filled in later.
+        """
+        self._titles = {} if titles is None else titles
+        self._began, self._running, self._speaker, self._phase = now_s, True, None, None
         head = self.head
         head.mark, head.words, head.step = "working", visible_line(words), "starting"
         head.done = head.total = 0
@@ -249,7 +252,9 @@ class MemoryRunView(Vertical):
     def add(self, progress: RunProgress, now_s: int) -> None:
         """Take in how far the run is, and what the engine has said: whole lines. Drawn soon."""
         head, output, title = self.head, self.output, self._title(progress.thread_id)
-        self._phase, head.done, head.total = progress.phase, progress.done, progress.total
+        self._phase = progress.phase
+        # A consolidation is one piece of work: it does not count as it goes.
+        head.done, head.total = (progress.done, progress.total) if self._phase == "extraction" else (0, 0)
         if head.mark != "warning":
             step = (visible_line(progress.step), title)
             head.step = f" {self._glyphs.dot} ".join(part for part in step if part)
@@ -283,7 +288,9 @@ class MemoryRunView(Vertical):
         mark: Mark = "fine"
         if isinstance(result, StoreError):
             mark, words = "failed", result.what
-            step = " ".join(f"{text.rstrip('.')}." for text in (result.why, result.next_step) if text)
+            for text in (result.why, result.next_step):
+                if text:
+                    self.output.say(f"{text.rstrip('.')}.", "muted")
         elif result is None:
             mark, words = "warning", "stopped"
             extracted = self._phase == "extraction"

@@ -149,7 +149,8 @@ def job_reason(row: JobRow, now_s: int, *, zone: tzinfo | None = None, longest: 
     job = row.job
     match row.state:
         case "pending":
-            return "pending: it has not been started"
+            since = " since it last ended" if job.finished_at is not None else ""
+            return f"pending: it has not been started{since}"
         case "running":
             return _running(job, row.host, row.pid, now_s)
         case "abandoned":

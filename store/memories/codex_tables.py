@@ -14,6 +14,7 @@ from store.codex_connection import find_databases
 from store.errors import CodexDatabaseError
 from store.memories.codex_rules import DAY, LAST_MIGRATION, MAX_AGE_DAYS, rules_of
 from store.memories.models import PHASE2, MemoryJob
+from store.redaction import redact
 
 if TYPE_CHECKING:
     import sqlite3
@@ -153,8 +154,11 @@ def _jobs(connection: sqlite3.Connection, columns: frozenset[str]) -> tuple[Memo
         f"SELECT {', '.join(terms)} FROM jobs"
         " WHERE kind IS NOT NULL AND job_key IS NOT NULL AND status IS NOT NULL"
     ).fetchall()
-    found = (dict(zip(fields, row, strict=True)) for row in rows)
-    jobs = [MemoryJob(**values | {"retry_remaining": values.get("retry_remaining") or 0}) for values in found]
+    jobs = []
+    for row in rows:
+        job = MemoryJob(**{name: value for name, value in zip(fields, row, strict=True) if value is not None})
+        # Codex writes what a server said as it is.
+        jobs.append(job.model_copy(update={"last_error": redact(job.last_error)}) if job.last_error else job)
     jobs.sort(key=lambda job: (job.kind != PHASE2, -(job.started_at or job.finished_at or 0), job.job_key))
     return tuple(jobs)
 

@@ -147,7 +147,7 @@ async def test_from_threads_to_files_and_back(
             "fix the flaky test",
             "port the parser",
         ]
-        assert "flaky" in await memories.artifact("MEMORY.md")
+        assert "flaky" in await memories.artifact(root, "MEMORY.md")
         (run,) = [each for each in await memories.runs() if each.kind == "consolidate"]
         assert {each.path for each in await memories.changes(run.id)} >= {"MEMORY.md"}
 
@@ -297,8 +297,8 @@ async def test_only_files_of_the_root_are_read(
     (root / "linked.md").symlink_to(tmp_path / "secret.md")
     (root / "MEMORY.md").write_text("the key is sk-proj-" + "a1B2" * 12)
     async with opened(options, clock) as services:
-        _, files = await services.memories.artifacts()
+        shown, files = await services.memories.artifacts()
         assert [each.path for each in files] == ["MEMORY.md"]
-        assert "sk-proj-" not in await services.memories.artifact("MEMORY.md")
+        assert "sk-proj-" not in await services.memories.artifact(shown, "MEMORY.md")
         with pytest.raises(StoreError):
-            await services.memories.artifact("linked.md")
+            await services.memories.artifact(shown, "linked.md")

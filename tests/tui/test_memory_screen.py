@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from desks import Desk, a_desk_with
@@ -20,6 +21,7 @@ from memory_values import (
     run,
     thread_id,
 )
+from reading import screen_text
 
 from store.errors import CodexDatabaseError, EngineFailed, RestoreRefused
 from store.memories.models import ExtractionResult, RunProgress
@@ -347,7 +349,7 @@ async def test_an_engine_that_failed_says_why() -> None:
         await desk.until(lambda: services.memories.errand)
         services.memories.end(EngineFailed("codex exec failed", why="exit 1", next_step="codex login"))
         await desk.until(lambda: "codex exec failed" in screen.run_view.head.text.casefold())
-        assert "exit 1. codex login" in screen.run_view.head.text
+        assert screen.run_view.output.lines[-2:] == ["exit 1.", "codex login."]
 
 
 def undoable(services: FakeServices) -> None:
@@ -420,6 +422,51 @@ async def test_the_files_of_the_folder_are_read() -> None:
         await desk.until(lambda: "about [b]app[/b]" in screen.text.text)
         await desk.press("down")
         await desk.until(lambda: screen.text.text.strip() == "raw")
+
+
+async def test_from_codexs_tab_codexs_files_are_read() -> None:
+    services = some_services()
+    services.memories.files = {"MEMORY.md": (Artifact("MEMORY.md", 12), "# Memory")}
+    async with memory_screen(services) as desk:
+        await desk.press("tab")
+        await desk.until(lambda: the_screen(desk).pipeline == CODEX)
+        await desk.press("a")
+        await desk.until(lambda: desk.shows(MemoryFilesScreen))
+        screen = desk.app.screen
+        assert isinstance(screen, MemoryFilesScreen)
+        await desk.until(lambda: screen.list_frame.border_title == "Memory folder · ~/.codex/memories_v2")
+
+
+async def test_without_a_job_the_jobs_have_the_whole_screen() -> None:
+    services = some_services()
+    services.memories.show(pipeline(waiting=1), CODEX)
+    async with memory_screen(services) as desk:
+        screen = the_screen(desk)
+        await desk.until(lambda: "1 thread can be extracted" in screen_text(desk.app))
+        assert not screen.details_frame.region
+        await desk.press("tab")
+        await desk.until(lambda: screen.details_frame.region)
+
+
+async def test_nothing_to_consolidate_offers_nothing() -> None:
+    services = some_services()
+    services.memories.consolidation = replace(services.memories.consolidation, memories=0)
+    async with memory_screen(services) as desk:
+        await desk.press("c")
+        await desk.until(lambda: "No thread has a memory yet" in screen_text(desk.app))
+        await desk.press("down", "enter")
+        await desk.until(lambda: desk.shows(MemoryScreen))
+        assert not services.memories.orders
+
+
+async def test_what_is_not_needed_is_done_by_name() -> None:
+    services = some_services()
+    done = replace(services.memories.consolidation, needed="consolidated 2 min ago", new=False, force=True)
+    services.memories.consolidation = done
+    async with memory_screen(services) as desk:
+        await desk.press("c")
+        await desk.until(lambda: "Consolidated 2 min ago." in screen_text(desk.app))
+        assert "Nothing new has come since" in screen_text(desk.app)
 
 
 async def test_the_details_of_a_thread_tell_its_memory_and_its_projects() -> None:

@@ -154,7 +154,7 @@ async def test_files_with_their_threads_sizes_and_ages() -> None:
         files.show_artifacts(ROOT, shown, NOW)
         await settled(pilot)
         rows = [" ".join(line.split()) for line in lines(files)]
-        assert rows == ["MEMORY.md 8.2 kB 5m", f"rollout_summaries/ {TITLES[0]} 900 B"]
+        assert rows == ["MEMORY.md 8.2 kB 5m", f"summary of {TITLES[0]} 900 B"]
         files.action_last()
         files.show_artifacts(ROOT, [Artifact("A.md", 1), *shown], NOW)
         await settled(pilot)

@@ -18,7 +18,7 @@ from widgets.job_details import JobDetails
 from widgets.memory_jobs import GROUPS, Columns, JobFilter, JobList, JobsHeading
 from widgets.memory_words import job_name
 
-HEADINGS = ("state", "thread", "project", "tries", "begun", "took", "lease")
+HEADINGS = ("state", "thread", "project", "retries", "begun", "took", "lease")
 EVIL = "\x1b[2J\u202e[@click=app.quit]x[/]\x00"
 
 
@@ -44,20 +44,20 @@ async def test_the_wide_table_says_everything_of_each_job() -> None:
         # Two blanks at least stand between two columns.
         heading, *rows = (re.split(r" {2,}", line.strip()) for line in screen_text(pilot.app).split("\n")[:7])
     assert heading == [*HEADINGS, "next try", "error"]
-    assert rows[0] == ["◌ pending", "consolidation", "3"]
-    assert rows[1] == ["● running", TITLES[0], "app", "3", "8m", "8 min", "52 min"]
-    assert rows[2][:-1] == ["✗ failed", TITLES[1], "app", "2", "2h", "41 s", "14:53"]
+    assert rows[0] == ["◌ pending", "consolidation"]
+    assert rows[1] == ["● running", TITLES[0], "app", "8m", "8 min", "52 min"]
+    assert rows[2][:-1] == ["✗ failed", TITLES[1], "app", "2 left", "2h", "41 s", "14:53"]
     assert rows[2][-1].startswith("EOF while parsing")
     assert rows[3][-2] == "now"
-    assert rows[4][3:5] == ["0", "2h"]
+    assert rows[4][3:5] == ["0 left", "2h"]
     assert rows[4][-2] == "no retry left"
-    assert rows[5] == ["! abandoned", TITLES[4], "app", "3", "2h", "over", "at next run"]
+    assert rows[5] == ["! abandoned", TITLES[4], "app", "3 left", "2h", "over", "at next run"]
 
 
 @pytest.mark.parametrize("width", [20, 40, 71, 72, 109, 110, 139, 140, 200])
 def test_columns_fill_the_width_and_never_more(width: int) -> None:
     columns = Columns.of(width)
-    cells = [columns.thread, columns.project, columns.left, columns.started, columns.took]
+    cells = [columns.thread, columns.project, columns.retries, columns.started, columns.took]
     cells += [columns.lease, columns.next, columns.error]
     total = 11 + sum(cell + columns.gap for cell in cells if cell)
     assert total <= max(width, 42)
@@ -157,9 +157,11 @@ async def test_an_empty_table_says_why() -> None:
         await settled(pilot)
         assert lines(jobs) == [
             "No memory job has run yet.",
-            "6 threads can be extracted now.",
-            "Threads must be idle for 12 hours.",
+            "6 threads can be extracted now ( X ).",
         ]
+        jobs.show_jobs(pipeline(waiting=1), NOW)
+        await settled(pilot)
+        assert lines(jobs)[1:] == ["1 thread can be extracted now ( X )."]
         jobs.show_jobs(pipeline(job_row(1), job_row(2)), NOW)
         jobs.filter_jobs(JobFilter("failed", EVIL))
         await settled(pilot)

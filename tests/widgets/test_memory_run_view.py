@@ -136,6 +136,21 @@ async def test_what_came_while_the_pane_was_hidden_is_drawn_when_it_comes_back()
         assert "hello" in screen_text(pilot.app)
 
 
+async def test_titles_may_come_after_the_beginning_and_a_consolidation_counts_nothing() -> None:
+    view, titles = MemoryRunView(), dict[str, str]()
+    async with WidgetApp(view, framed=False).run_test(size=(90, 12)) as pilot:
+        view.begin("Extracting", NOW, titles)
+        titles.update(TITLES)
+        view.add(progress("said", done=3), NOW + 1)
+        await pilot.pause()
+        assert "3 of 4" in view.head.text
+        assert set(view.output.lines) & set(TITLES.values())
+        view.add(RunProgress(phase="consolidation", step="writing", total=4), NOW + 2)
+        await pilot.pause()
+        view.draw_what_came()
+        assert "of 4" not in view.head.text
+
+
 @pytest.mark.parametrize(
     ("result", "head", "step"),
     [
@@ -156,7 +171,7 @@ async def test_what_came_while_the_pane_was_hidden_is_drawn_when_it_comes_back()
         (
             EngineFailed("codex ended", why="status 1", next_step="Log in"),
             "✗ codex ended",
-            "status 1. Log in.",
+            "",
         ),
         (None, "! Stopped", "What was extracted before is kept."),
     ],
@@ -177,6 +192,8 @@ async def test_how_it_ended_stays(result: Any, head: str, step: str) -> None:
         assert not view.running
         if isinstance(result, ExtractionResult):
             assert view.output.lines[-1] == f"✗ Two: {EOF_ERROR}"
+        if isinstance(result, EngineFailed):
+            assert view.output.lines[-2:] == ["status 1.", "Log in."]
 
 
 async def test_stopping_is_said_until_it_has_ended() -> None:

@@ -93,7 +93,8 @@ def test_how_long_it_took_where_that_is_known(started: int | None, finished: int
 @pytest.mark.parametrize(
     ("state", "fields", "words"),
     [
-        ("pending", {}, "pending: it has not been started"),
+        ("pending", {}, "pending: it has not been started since it last ended"),
+        ("pending", {"finished_at": None}, "pending: it has not been started"),
         ("running", {}, "running on devbox, pid 4711, lease 52 min left"),
         ("running", {"host": None, "pid": None}, "running, lease 52 min left"),
         ("running", {"host": None, "pid": None, "lease_until": None}, "running"),

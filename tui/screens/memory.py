@@ -226,6 +226,7 @@ class MemoryScreen(MemoryAskingScreen):
         if pipeline is not None:
             self.head.show(pipeline, self._now)
             self.jobs.show_jobs(pipeline, self._now)
+            self.set_class(not pipeline.jobs, "-no-job")
         self._say()
         self._show_job()
 
@@ -292,6 +293,11 @@ class MemoryScreen(MemoryAskingScreen):
     def at_codex(self) -> bool:
         """Whether a pipeline of Codex's is shown."""
         return self.pipeline is not None and self.pipeline.owner == "codex"
+
+    @property
+    def root_meant(self) -> str | None:
+        """The folder of Codex's pipeline that is shown."""
+        return self.pipeline.root if self.pipeline is not None and self.at_codex else None
 
     def stopping(self) -> None:
         """Say so."""

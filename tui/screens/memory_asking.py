@@ -73,6 +73,11 @@ class MemoryAskingScreen(AskingScreen):
         return False
 
     @property
+    def root_meant(self) -> str | None:
+        """The folder that the person looks at; None: ours."""
+        return None
+
+    @property
     def run_meant(self) -> MemoryRun | None:
         """The run under the cursor; None: the newest."""
         return None
@@ -204,4 +209,6 @@ class MemoryAskingScreen(AskingScreen):
         """Show the files of the memory folder."""
         from tui.screens.memory_files import MemoryFilesScreen
 
-        self.app.push_screen(MemoryFilesScreen(self._services, self._clock, glyphs=self._glyphs))
+        self.app.push_screen(
+            MemoryFilesScreen(self._services, self._clock, root=self.root_meant, glyphs=self._glyphs)
+        )

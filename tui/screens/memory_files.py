@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import getters, work
+from textual.content import Content
 from textual.message import Message
 
 from tui import keymap
 from tui.panes import ScrollingPane
 from tui.screens.list_and_text import ListAndTextScreen
+from widgets.formatting import shorten_path
+from widgets.glyphs import UNICODE, Glyphs
 from widgets.memory_artifacts import Artifact, ArtifactList, ArtifactReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.binding import BindingType
+
+    from store.clock import Clock
+    from tui.services import Services
+
+
+ROOT_CELLS: Final = 32
 
 
 class FilesPane(ArtifactList, inherit_bindings=False):
@@ -32,9 +41,9 @@ class FilePane(ArtifactReader, ScrollingPane, inherit_bindings=False):
 
 
 class MemoryFilesScreen(ListAndTextScreen):
-    """What is in the memory folder."""
+    """What is in a memory folder: ours, or one of Codex's."""
 
-    HEADING = "The memory folder"
+    HEADING = "Memory folder"
 
     @dataclass
     class FilesRead(Message):
@@ -52,6 +61,14 @@ class MemoryFilesScreen(ListAndTextScreen):
 
     files = getters.query_one(FilesPane)
     text = getters.query_one(FilePane)
+
+    def __init__(
+        self, services: Services, clock: Clock, *, root: str | None = None, glyphs: Glyphs = UNICODE
+    ) -> None:
+        """`root` is the folder of a pipeline of Codex's; None: ours."""
+        super().__init__(services, clock, glyphs=glyphs)
+        self._root = root
+        self._shown_root = ""
 
     def make_list(self) -> FilesPane:
         """Make the list of files."""
@@ -71,16 +88,20 @@ class MemoryFilesScreen(ListAndTextScreen):
 
     @work(exclusive=True, group="files", exit_on_error=False, description="Reading the memory folder")
     async def _read_files(self) -> None:
-        self.post_message(self.FilesRead(*await self._services.memories.artifacts()))
+        self.post_message(self.FilesRead(*await self._services.memories.artifacts(self._root)))
 
     @work(
         exclusive=True, group="file", exit_on_error=False, description="Reading a file of the memory folder"
     )
     async def _read_text(self, path: str) -> None:
-        self.post_message(self.TextRead(path, await self._services.memories.artifact(path)))
+        text = await self._services.memories.artifact(self._shown_root, path)
+        self.post_message(self.TextRead(path, text))
 
     def on_memory_files_screen_files_read(self, message: FilesRead) -> None:
         """Show them, and read again what is shown."""
+        self._shown_root = message.root
+        root = shorten_path(message.root, ROOT_CELLS, self._services.user_home)
+        self.list_frame.border_title = Content(f"{self.HEADING} {self._glyphs.dot} {root}")
         self.files.show_artifacts(message.root, message.files, self._clock.now_ms() // 1000)
         if self.text.path:
             self._read_text(self.text.path)

@@ -157,6 +157,15 @@ def test_new_inputs_are_those_made_since_the_last_success_began(home: CodexHome)
     assert pipeline.phase2.last_success_at == NOW - 50
 
 
+def test_no_secret_in_an_error_is_shown(home: CodexHome) -> None:
+    with closing(state(home, MIGRATION_0130)) as connection:
+        insert_job(connection, "one", status="error", last_error=f"401 for sk-proj-{'a1B2' * 12}")
+
+    (row,) = only(home).jobs
+
+    assert row.job.last_error == "401 for [redacted: api key]"
+
+
 def test_after_a_failure_new_inputs_are_those_that_no_success_has_read(home: CodexHome) -> None:
     with closing(state(home, MIGRATION_0130)) as connection:
         insert_consolidation(connection, status="error", last_error="failed_agent", last_success_watermark=5)
