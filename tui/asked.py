@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, get_args
 
 from store.models import Archived, ThreadSource
-from store.search.query import FILTERS, Filter, Query, QueryError, parse_query
+from store.search.query import FILTERS, VALUES, Filter, Query, QueryError, parse_query
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -82,6 +82,13 @@ def understand(text: str, now_ms: int, zone: tzinfo | None = None) -> Asked:
             providers += several
         elif token.lower() in ("is:starred", "-is:starred"):
             stars.append(Filter("tag", STARRED, negated=token[0] == "-"))
+        elif _filter(token) == "is" and value.lower() not in VALUES["is"]:
+            raise QueryError(
+                f"is:{value} is not understood",
+                next_step="is: takes archived, working or starred",
+                start=match.start(),
+                end=match.end(),
+            )
         else:
             if _filter(token) is None:
                 words.append(token)
