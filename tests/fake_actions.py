@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from store.codex_cli.models import CodexProgram, ResumePlan, Settings
+from tui.clipboard import Copied
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from store.codex_cli.models import GoOn
@@ -23,6 +24,7 @@ class FakeActions:
     def __init__(self) -> None:
         self.resume: Mapping[str, Any] = {}
         self.planned: list[tuple[str, str, str | None]] = []
+        self.copied: list[str] = []
 
     async def plan_resume(
         self, thread: Thread, *, verb: GoOn = "resume", cwd: Path | None = None
@@ -51,3 +53,10 @@ class FakeActions:
         if verb == "fork":
             asked = {name: value for name, value in asked.items() if name.startswith("open_")}
         return ResumePlan(**{**given, **asked, **there})
+
+    def rollout(self, thread: Thread) -> str:
+        return f"/home/ada/.codex/{thread.rollout_path}"
+
+    def copy(self, text: str, write: Callable[[str], None]) -> Copied:
+        self.copied.append(text)
+        return Copied(len(text.encode()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import select
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -28,6 +29,7 @@ class Terminal:
     process: subprocess.Popen[bytes]
     descriptor: int
     seen: str = ""
+    _decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
 
     def until(self, text: str) -> str:
         """Read until this is on the terminal; all that was read."""
@@ -57,7 +59,7 @@ class Terminal:
             if error.errno != errno.EIO:  # how Linux says that the other side was closed
                 raise
             return False
-        self.seen += data.decode()
+        self.seen += self._decoder.decode(data)
         return bool(data)
 
 

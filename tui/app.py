@@ -75,6 +75,12 @@ class RollodexApp(App[None]):
             if isinstance(screen, BrowserScreen):
                 await screen.leave()
 
+    def write_to_terminal(self, text: str) -> None:
+        """Send to the terminal as it is, for what is no part of the screen."""
+        if self._driver is not None:
+            self._driver.write(text)
+            self._driver.flush()
+
     @property
     def _browser(self) -> BrowserScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, BrowserScreen))

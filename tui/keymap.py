@@ -21,6 +21,7 @@ Pane = Literal[
     "filter",
     "find",
     "choice",
+    "copy",
     "sheet",
     "help",
     "error",
@@ -37,12 +38,13 @@ TITLES: Final[dict[Pane, str]] = {
     "filter": "Filter box",
     "find": "Find box of a transcript",
     "choice": "Before anything runs",
+    "copy": "Copy: after y",
     "sheet": "Details and raw lines",
     "help": "Help",
     "error": "When Rollodex cannot start",
 }
 _WORKPLACES: Final[tuple[Pane, ...]] = ("threads", "transcript", "logs", "backfill", "memory")
-_APART: Final[tuple[Pane, ...]] = ("history", "filter", "find", "choice", "sheet", "help", "error")
+_APART: Final[tuple[Pane, ...]] = ("history", "filter", "find", "choice", "copy", "sheet", "help", "error")
 """Where the keys of everywhere are not offered."""
 FOOTER_KEYS: Final = 9
 """The footer never holds more."""
@@ -128,6 +130,11 @@ def _walk(key: str, name: str, description: str, run: str, footer: int | None = 
     return Action(name, (key,), ("transcript", "logs"), "error", description, run, footer)
 
 
+def _copied(key: str, what: str, description: str) -> Action:
+    run = f"screen.copy('{what}')"
+    return Action(f"copy-{what}", (key,), ("copy",), what, description, run, palette=False)
+
+
 ACTIONS: Final[tuple[Action, ...]] = (
     _in("everywhere", "1", "threads", "threads", "Go to Threads", "screen.pane('threads')"),
     _in("everywhere", "2", "transcript", "transcript", "Go to Transcript", "screen.pane('transcript')"),
@@ -186,6 +193,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in("threads", "enter", "open", "read", "Read the thread", "open", 1, palette=False),
     _in("threads", "r", "resume", "resume…", "Resume the thread in Codex…", "screen.resume", 1),
     _in("threads", "full_stop", "project", "this project", "This project only, or all", "screen.project", 2),
+    _in(
+        "threads",
+        "y",
+        "copy-thread",
+        "copy…",
+        "Copy id, command, message or path…",
+        "screen.copy",
+        2,
+        meaning="copy",
+    ),
     _in(
         "threads",
         "w",
@@ -250,6 +267,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     _in("transcript", "minus", "fold-all", "fold all", "Fold everything", "fold_all"),
     _in("transcript", "J", "raw", "raw", "The item's lines as they are in the file", "raw"),
     _in("transcript", "i", "details", "details", "Everything known of the thread", "details", 5),
+    _in(
+        "transcript",
+        "y",
+        "copy-read",
+        "copy…",
+        "Copy message, id, command or path…",
+        "screen.copy",
+        5,
+        meaning="copy",
+    ),
     _in(
         "transcript", "circumflex_accent", "parent", "parent", "The thread that this one comes from", "parent"
     ),
@@ -333,6 +360,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
         meaning="later-prompt",
     ),
     _in("choice", "enter", "choose", "do it", "Do what is chosen", "open", 1, meaning="open"),
+    _copied("i", "id", "The thread's id"),
+    _copied("r", "command", "The command that resumes it"),
+    _copied("m", "message", "The message under the cursor"),
+    _copied("p", "path", "The path of its rollout"),
     _in(
         "sheet",
         "enter",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.clipboard import copy
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from store.codex_cli.models import GoOn, ResumePlan
     from store.models import Thread
     from store.opening import Store
+    from tui.clipboard import Copied
 
 
 class LiveActions:
@@ -26,3 +29,12 @@ class LiveActions:
         from store.codex_cli.resuming import plan_resume
 
         return await plan_resume(self._store(), thread, verb=verb, cwd=cwd)
+
+    def rollout(self, thread: Thread) -> str:
+        """The path of the file that the thread is in. Raises StoreError."""
+        return str(self._store().home.path / thread.rollout_path)
+
+    def copy(self, text: str, write: Callable[[str], None]) -> Copied:
+        """Send a text to the terminal's clipboard, or write it to a file. Raises StoreError."""
+        files = self._store().files
+        return copy(text, write=write, folder=None if files is None else files.folder)

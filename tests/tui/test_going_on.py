@@ -197,6 +197,56 @@ async def test_what_comes_from_rollouts_is_plain_text(handed: Handed) -> None:
         assert "\x1b" not in said(desk)
 
 
+def notes(desk: Desk) -> list[str]:
+    return [each.message for each in desk.app._notifications]
+
+
+@pytest.mark.parametrize(
+    ("key", "copied"),
+    [
+        ("i", "0199c000-0000-7000-8000-000000000000"),
+        ("p", "/home/ada/.codex/sessions/2025/10/09/rollout-0.jsonl"),
+        ("r", "cd /home/ada/src/app && /usr/local/bin/codex resume 0199c000-0000-7000-8000-000000000000"),
+    ],
+)
+async def test_a_letter_after_y_copies(key: str, copied: str) -> None:
+    services = desk_services()
+    async with a_desk_with(services) as desk:
+        await ask(desk, "y")
+        await desk.press(key)
+        await desk.until(lambda: services.actions.copied)
+        assert services.actions.copied == [copied]
+        await desk.until(lambda: notes(desk) == [f"Sent {len(copied)} B to the terminal's clipboard"])
+
+
+async def test_what_the_item_under_the_cursor_says_is_copied() -> None:
+    services = desk_services()
+    async with a_desk_with(services) as desk:
+        await desk.press("enter")
+        await desk.until(lambda: desk.browser.reader.cursor_item)
+        await ask(desk, "y")
+        await desk.press("m")
+        await desk.until(lambda: services.actions.copied)
+        assert services.actions.copied[0].startswith("The claim reads before it takes the lock.")
+
+
+async def test_where_nothing_is_read_there_is_no_message() -> None:
+    services = desk_services()
+    async with a_desk_with(services, (80, 24)) as desk:
+        await ask(desk, "y")
+        await desk.press("m")
+        await desk.until(lambda: notes(desk))
+        assert "no message" in notes(desk)[0]
+        await desk.press("escape")
+        assert services.actions.copied == []
+
+
+@sized(SMALL_AND_LARGE)
+def test_copying(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """What each letter copies; the arrows show it first."""
+    assert snap_compare(an_app(desk_services()), terminal_size=size, run_before=pressing("y", "down"))
+
+
 @sized(SMALL_AND_LARGE)
 def test_before_resuming(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Where and with what it goes on, the exact command, and Cancel is chosen."""

@@ -313,6 +313,14 @@ class BrowserScreen(ListingScreen, ThreadReadingScreen, MemoryAskingScreen, Goin
         """The thread that is read, or is under the cursor."""
         return self.reader.thread if self._pane == "transcript" else self.thread_list.current_row
 
+    @property
+    def words_meant(self) -> str | None:
+        """What the item of that thread says that is under the cursor."""
+        item, thread, read = self.reader.cursor_item, self.thread_meant, self.reader.thread
+        if item is None or thread is None or read is None or read.id != thread.id:
+            return None
+        return "\n".join(part for part in (item.text, item.arguments, item.output) if part) or None
+
     def watch_thread(self, thread: Thread) -> None:
         """Show the end of the thread, and what comes."""
         self.read_thread(thread)

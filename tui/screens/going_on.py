@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
 from textual import work
 
@@ -12,11 +12,16 @@ from tui.going_on_questions import about_going_on
 from tui.hand_over import hand_over
 from tui.screens.asking import AskingScreen
 from tui.screens.choice import ChoiceScreen
+from tui.screens.copying import CopyScreen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from store.models import Thread
+    from tui.app import RollodexApp
+    from tui.screens.copying import What
+
+NO_THREAD: Final = "No thread is under the cursor."
 
 
 class GoingOnScreen(AskingScreen):
@@ -31,6 +36,11 @@ class GoingOnScreen(AskingScreen):
 
     def watch_thread(self, thread: Thread) -> None:
         """Show the end of the thread, and what comes."""
+        raise NotImplementedError
+
+    @property
+    def words_meant(self) -> str | None:
+        """What the item of that thread says that is under the cursor."""
         raise NotImplementedError
 
     # Resuming
@@ -62,12 +72,43 @@ class GoingOnScreen(AskingScreen):
             self.notify(f"Codex has ended {how}.", severity="warning", markup=False)
         await self._services.look_again()
 
+    # Copying
+
+    @work(exclusive=True, group="copy", exit_on_error=False, description="Copying")
+    async def _copy(self, thread: Thread, words: str | None) -> None:
+        actions = self._services.actions
+        texts: dict[What, str] = {
+            "id": thread.id,
+            "command": f"codex resume {thread.id}, with its folder before it",
+            "path": actions.rollout(thread),
+        }
+        if words:
+            texts["message"] = words
+        what = await self.app.push_screen_wait(CopyScreen(thread.display_title, texts, glyphs=self._glyphs))
+        if what is None:
+            return
+        text = (await actions.plan_resume(thread)).command if what == "command" else texts[what]
+        self.notify(actions.copy(text, self._write).words, markup=False)
+
+    def _write(self, text: str) -> None:
+        # Not App.copy_to_clipboard, which fails on a lone surrogate and does not know which terminal it is.
+        app = cast("RollodexApp", self.app)
+        app.write_to_terminal(text)
+
     # Actions
 
     def action_resume(self) -> None:
         """Ask whether the thread goes on in Codex."""
         thread = self.thread_meant
         if thread is None:
-            self.notify("No thread is under the cursor.", markup=False)
+            self.notify(NO_THREAD, markup=False)
         else:
             self._resume(thread)
+
+    def action_copy(self) -> None:
+        """Ask what of the thread is copied."""
+        thread = self.thread_meant
+        if thread is None:
+            self.notify(NO_THREAD, markup=False)
+        else:
+            self._copy(thread, self.words_meant)

@@ -28,6 +28,7 @@ SHOWN: Final[tuple[Pane, ...]] = (
     "memory",
     "history",
     "choice",
+    "copy",
     "sheet",
 )
 
