@@ -200,11 +200,11 @@ async def test_what_is_no_query_is_explained_and_the_list_stays() -> None:
         await desk.press("slash", *"lease")
         await desk.until(lambda: below(desk))
         before = lines(desk)
-        await desk.press(*" sorce:cli")
-        await desk.until(lambda: note.display)
-        assert note.words.startswith("There is no filter sorce:. source: is one")
+        await desk.press("space", "quotation_mark")
+        await desk.until(lambda: note.display and desk.browser.settled)
+        assert note.words.startswith("A quotation mark is not closed.")
         assert lines(desk) == before
-        await desk.press(*["backspace"] * 10)
+        await desk.press("backspace", "backspace")
         await desk.until(lambda: not note.display and desk.browser.settled)
         assert below(desk)
 
