@@ -131,6 +131,18 @@ class Memories(Protocol):
         ...
 
 
+class Search(Protocol):
+    """Searches of what the threads say, of which a cancelled one stops at once."""
+
+    async def search(self, query: Query, scope: Scope) -> SearchResult | None:
+        """Return what was said, called and touched; None while there is no index."""
+        ...
+
+    async def threads(self, query: Query, *, titles: bool) -> Sequence[str]:
+        """Return the ids of the threads that the filters let through, and with `titles` the words, too."""
+        ...
+
+
 class Actions(Protocol):
     """What is done with threads, each after a sheet has said what that is."""
 
