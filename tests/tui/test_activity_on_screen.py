@@ -27,9 +27,10 @@ def text_of(desk: Desk) -> str:
 
 
 def mark(desk: Desk, title: str) -> str:
-    """The mark before the title of a row."""
-    (line,) = (line for line in text_of(desk).splitlines() if f" {title} " in line.partition("││")[0])
-    return line[1]
+    """The mark before the title of a row; the reader beside the list may name the thread as well."""
+    rows = (line for line in text_of(desk).splitlines() if line.startswith("│"))
+    (row,) = (row for row in rows if f" {title} " in row.partition("││")[0])
+    return row[1]
 
 
 def services_at_work() -> FakeServices:
