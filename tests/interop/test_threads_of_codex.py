@@ -187,7 +187,9 @@ async def test_a_resumed_thread_grows_and_is_counted_once(codex: Codex, rollodex
     (thread_id,) = await our_rows(rollodex)
     for turns in (2, 3):
         await codex.exec(f"prompt {turns}", "resume", thread_id)
-        rows = await same_rows(rollodex, codex)
+        # Not compared with Codex's row: on a busy machine 0.105 ends before it has written the first one, and
+        # then takes the thread's words from the turn that it resumed with.
+        rows = await our_rows(rollodex)
         assert (rows[thread_id]["turns"], rows[thread_id]["messages"]) == (turns, 2 * turns)
         assert rows[thread_id]["tokens_used"] == turns * SPENT
         assert rows[thread_id]["title"] == "first prompt"
