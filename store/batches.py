@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 from store.errors import RolloutError
@@ -90,7 +91,10 @@ def read_files(
     more than `batch_bytes` is spread over several batches. With a `second` reader every other batch is read
     there while this process reads and writes the one before.
     """
-    shares = _shares(files, known, full=full, batch_files=batch_files, batch_bytes=batch_bytes)
+    # Every other share is for the second reader, who has nothing to write: neither is to wait for the other.
+    less = (max(batch_files * 3 // 5, 1), max(batch_bytes * 3 // 5, 1))
+    limits = cycle((less, (batch_files, batch_bytes)))
+    shares = _shares(files, known, full=full, limits=limits, batch_bytes=batch_bytes)
     reading = _Reading(connection, home, full, batch_bytes)
     ours = next(shares, None)
     theirs = reading.ask(second, next(shares, None)) if second is not None else None
@@ -112,10 +116,12 @@ def _shares(
     known: Mapping[str, KnownRollout],
     *,
     full: bool,
-    batch_files: int,
+    limits: Iterator[tuple[int, int]],
     batch_bytes: int,
 ) -> Iterator[_Share]:
+    """The files in shares of at most so many files and bytes as `limits` says of each."""
     share = _Share()
+    share_files, share_bytes = next(limits)
     for file in files:
         before = known.get(file.path)
         if before is not None and before.same_file(file) and _read_before(before, full=full):
@@ -134,9 +140,10 @@ def _shares(
             if base is not None:
                 share.bases[file.path] = base
         share.files.append(file)
-        if len(share.files) >= batch_files or share.cost >= batch_bytes:
+        if len(share.files) >= share_files or share.cost >= share_bytes:
             yield share
             share = _Share()
+            share_files, share_bytes = next(limits)
     if share.files:
         yield share
 

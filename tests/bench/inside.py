@@ -17,6 +17,10 @@ from store.home import find_home
 from store.models import ThreadQuery
 from store.opening import open_store
 from store.reconcile import reconcile
+from store.search.models import ScanProgress
+from store.search.query import parse_query
+from store.search.scan import scan
+from store.search.searching import rollouts, search
 from store.state_folder import prepare
 
 if TYPE_CHECKING:
@@ -24,8 +28,17 @@ if TYPE_CHECKING:
 
     from store.home import CodexHome
 
+SCANNED = 2_000
 PAGE = 50
 ROWS = 40
+
+SEARCHES = {
+    "search": "lease",
+    "search, two words and a branch": "fix timeout branch:main",
+    "search, a word in every command": "src",
+    "search, a prefix of many words": "f*",
+    "search, who touched a file": "file:queue.py",
+}
 
 
 def measure_reconcile(home: CodexHome, state: Path) -> float:
@@ -62,6 +75,26 @@ async def measure_pages(home: CodexHome, state: Path) -> dict[str, float]:
         }
 
 
+async def measure_searches(home: CodexHome, state: Path) -> dict[str, float]:
+    """Median seconds of searches, and of a scan of the newest threads for a word that is nowhere."""
+    now_ms = SystemClock().now_ms()
+    async with open_store(home, state, SystemClock()) as store:
+        database = store.state
+        assert database is not None
+
+        def searching(text: str) -> Callable[[], Awaitable[object]]:
+            query = parse_query(text, now_ms=now_ms)
+            return lambda: database.read(lambda connection: search(connection, query, now_ms=now_ms))
+
+        figures = {name: await _median(searching(text), 10) for name, text in SEARCHES.items()}
+        nowhere = parse_query("zyzzyva", now_ms=now_ms)
+        newest = (await database.read(lambda connection: rollouts(connection, nowhere)))[:SCANNED]
+    began = time.perf_counter()
+    *_, last = scan(home.path, newest, nowhere)
+    assert isinstance(last, ScanProgress)
+    return figures | {"scan, for each GB": (time.perf_counter() - began) * 1e9 / max(last.bytes, 1)}
+
+
 async def _median(call: Callable[[], Awaitable[object]], times: int) -> float:
     seconds = []
     for _ in range(times):
@@ -75,7 +108,8 @@ def main(home: Path, state: Path) -> None:
     """Print every figure."""
     codex_home = find_home(home)
     figures = {"reconcile": statistics.median(measure_reconcile(codex_home, state) for _ in range(5))}
-    print(json.dumps(figures | asyncio.run(measure_pages(codex_home, state))))
+    figures |= asyncio.run(measure_pages(codex_home, state))
+    print(json.dumps(figures | asyncio.run(measure_searches(codex_home, state))))
 
 
 if __name__ == "__main__":

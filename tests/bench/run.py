@@ -34,6 +34,9 @@ BUDGETS: Figures = {
     "first rows, known home": 0.5,
     "page": 0.010,
     "filtered page": 0.030,
+    "all from nothing": 15.0,
+    "search": 0.030,
+    "search, two words and a branch": 0.030,
     "lag p99": 0.050,
 }
 """For 10,000 realistic threads, in seconds."""
