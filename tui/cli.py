@@ -92,6 +92,7 @@ def threads(options: Options, **values: Any) -> None:
 @rollodex.command()
 @click.argument("query")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Hits to print.")
+@click.option("--everywhere", is_flag=True, help="Read the rollouts themselves, tool outputs and all.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @where_options
 def search(options: Options, **values: Any) -> None:

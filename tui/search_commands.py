@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import closing
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from store.activity import look
@@ -14,8 +15,11 @@ from store.errors import StoreError
 from store.file_touches import touches_of
 from store.filesystems import on_network
 from store.marks import all_tags, tagged_threads
-from store.search.models import Resolved
+from store.models import Notice, ThreadQuery
+from store.search.listed import matching_threads
+from store.search.models import Resolved, ScanHit
 from store.search.query import parse_query
+from store.search.scan import scan
 from store.search.searching import search
 from tui import json_output, search_output
 from tui.subcommands import progress_line, tell
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from store.database import Database
-    from store.models import Notice
     from store.opening import Store
     from store.search.query import Query
     from tui.options import Options
@@ -39,6 +42,15 @@ async def run_search(options: Options, values: Mapping[str, Any]) -> list[str]:
         state = await _all_read(store, as_json=values["as_json"])
         resolved = await _resolved(store, state, query)
         now_ms = store.clock.now_ms()
+        if values["everywhere"]:
+            found_there = await _scan(store, state, query, resolved, values["limit"])
+            for path in found_there.unreadable:
+                tell(store, (Notice(severity="warning", what=f"{path} cannot be read"),))
+            if values["as_json"]:
+                answer = search_output.scan_object(values["query"], found_there)
+                return [json_output.dumps(answer), "\n"]
+            lines = search_output.scan_lines(found_there, now_ms, terminal_width())
+            return [f"{line}\n" for line in lines]
         found = await state.read(
             lambda c: search(c, query, now_ms=now_ms, resolved=resolved, limit=values["limit"])
         )
@@ -46,6 +58,33 @@ async def run_search(options: Options, values: Mapping[str, Any]) -> list[str]:
             return [json_output.dumps(search_output.search_object(values["query"], found)), "\n"]
         lines = search_output.search_lines(found, now_ms, terminal_width())
         return [f"{line}\n" for line in lines]
+
+
+async def _scan(
+    store: Store, state: Database, query: Query, resolved: Resolved, limit: int
+) -> search_output.Scanned:
+    """The lines with the words, thread by thread, those written to last first."""
+    wanted = set(await state.read(lambda c: matching_threads(c, query, resolved, titles=False)))
+    listing = await store.threads.listing(ThreadQuery(archived="any", ids=tuple(wanted)))
+    threads = {thread.id: thread for thread in await store.threads.rows(listing.keys, listing.source)}
+    rollouts = [(thread.id, thread.rollout_path) for thread in threads.values()]
+    stop = Event()
+
+    def look_through() -> search_output.Scanned:
+        found = search_output.Scanned()
+        for told in scan(store.home.path, rollouts, query, stopping=stop.is_set):
+            if isinstance(told, ScanHit):
+                found.total += 1
+                if len(found.hits) < limit:
+                    found.hits.append((told, threads[told.thread_id]))
+            else:
+                found.unreadable = told.unreadable
+        return found
+
+    try:
+        return await asyncio.to_thread(look_through)
+    finally:
+        stop.set()
 
 
 async def list_touches(options: Options, values: Mapping[str, Any]) -> list[str]:

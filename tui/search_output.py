@@ -9,10 +9,11 @@ from tui.text_output import ID_WIDTH
 from widgets.formatting import AGE_WIDTH, age, cut, fit, last_part, visible, visible_line, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from store.file_touches import FileTouch, FileTouches
-    from store.search.models import SearchHit, SearchResult, Snippet, ThreadHit
+    from store.models import Thread
+    from store.search.models import ScanHit, SearchHit, SearchResult, Snippet, ThreadHit
 
 _PROJECT_WIDTH = 16
 _KIND_WIDTH = 9
@@ -70,14 +71,54 @@ def search_lines(found: SearchResult, now_ms: int, width: int) -> Iterator[str]:
         yield f"in messages · {whole(found.total)}"
     for hit in found.hits:
         yield _row(hit.thread_id, hit.at, hit.display_title, hit.cwd, now_ms, width)
-        said = f"{fit(hit.kind, _KIND_WIDTH)} {_marked(hit.snippet)}"
-        yield f"{' ' * (ID_WIDTH + 2)}{cut(said, width - ID_WIDTH - 2)}  · line {hit.line}"
+        yield _said(hit.kind, hit.snippet, hit.line, width)
     if found.total > len(found.hits):
         yield f"… and {whole(found.total - len(found.hits))} more; --limit shows more"
     if not found.threads and not found.hits:
         yield f"Nothing matches.{_elsewhere(found)}"
     elif found.elsewhere.archived:
         yield _elsewhere(found).strip()
+
+
+def scan_object(query: str, hits: Sequence[tuple[ScanHit, Thread]], limit: int) -> dict[str, Any]:
+    """What a scan of the rollouts found; `line` belongs to the item, and need not open it."""
+    return {
+        "schema_version": 1,
+        "query": query,
+        "total": len(hits),
+        "hits": [
+            {
+                "thread_id": hit.thread_id,
+                "line": hit.line,
+                "kind": hit.kind,
+                "at": rfc3339(hit.at),
+                "display_title": thread.display_title,
+                "cwd": thread.cwd,
+                "archived": thread.archived,
+                "snippet": hit.snippet.text,
+                "marks": [list(mark) for mark in hit.snippet.marks],
+            }
+            for hit, thread in hits[:limit]
+        ],
+    }
+
+
+def scan_lines(hits: Sequence[tuple[ScanHit, Thread]], limit: int, now_ms: int, width: int) -> Iterator[str]:
+    """The hits of a scan, thread by thread."""
+    shown = hits[:limit]
+    for number, (hit, thread) in enumerate(shown):
+        if not number or shown[number - 1][1].id != thread.id:
+            yield _row(thread.id, thread.updated_at, thread.display_title, thread.cwd, now_ms, width)
+        yield _said(hit.kind, hit.snippet, hit.line, width)
+    if len(hits) > len(shown):
+        yield f"… and {whole(len(hits) - len(shown))} more; --limit shows more"
+    if not hits:
+        yield "Nothing matches, in no rollout."
+
+
+def _said(kind: str, snippet: Snippet, line: int, width: int) -> str:
+    said = f"{fit(kind, _KIND_WIDTH)} {_marked(snippet)}"
+    return f"{' ' * (ID_WIDTH + 2)}{cut(said, width - ID_WIDTH - 16)}  · line {line}"
 
 
 def _elsewhere(found: SearchResult) -> str:

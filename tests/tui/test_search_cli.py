@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from building import HomeBuilder
 
+from store.rollouts.envelope import RolloutItem, encode_line
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -85,3 +87,18 @@ def test_the_turns_that_touched_a_file(builder: HomeBuilder) -> None:
     none = json.loads(run(builder, "files", "rows.py", "--json"))
     assert (none["schema_version"], none["total"], none["touches"]) == (1, 0, [])
     assert run(builder, "files", "rows.py") == "No thread touched rows.py\n"
+
+
+def test_everywhere_finds_what_is_not_indexed(builder: HomeBuilder) -> None:
+    thread = builder.add("Run it")
+    call = {"type": "function_call", "name": "exec_command", "arguments": '{"cmd": "ls"}', "call_id": "c1"}
+    output = {"type": "function_call_output", "call_id": "c1", "output": "zebra.txt\nREADME.md"}
+    with builder.file(thread).open("ab") as file:
+        file.write(b"".join(encode_line(RolloutItem("response_item", each), 1) for each in (call, output)))
+    assert search(builder, "zebra")["total"] == 0
+    (hit,) = search(builder, "zebra", "--everywhere")["hits"]
+    assert (hit["thread_id"], hit["display_title"]) == (thread, "Run it")
+    assert hit["line"] == len(builder.file(thread).read_bytes().splitlines()) - 1
+    printed = run(builder, "search", "zebra", "--everywhere")
+    assert "«zebra»" in printed
+    assert "Nothing matches" in run(builder, "search", "zebra cwd:/nowhere", "--everywhere")
