@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tui.json_output import rfc3339
@@ -80,12 +81,23 @@ def search_lines(found: SearchResult, now_ms: int, width: int) -> Iterator[str]:
         yield _elsewhere(found).strip()
 
 
-def scan_object(query: str, hits: Sequence[tuple[ScanHit, Thread]], limit: int) -> dict[str, Any]:
+@dataclass
+class Scanned:
+    """What a look through the rollouts has found."""
+
+    hits: list[tuple[ScanHit, Thread]] = field(default_factory=list)
+    """The first of them."""
+    total: int = 0
+    unreadable: Sequence[str] = ()
+    """Paths of rollouts."""
+
+
+def scan_object(query: str, found: Scanned) -> dict[str, Any]:
     """What a scan of the rollouts found; `line` belongs to the item, and need not open it."""
     return {
         "schema_version": 1,
         "query": query,
-        "total": len(hits),
+        "total": found.total,
         "hits": [
             {
                 "thread_id": hit.thread_id,
@@ -98,21 +110,20 @@ def scan_object(query: str, hits: Sequence[tuple[ScanHit, Thread]], limit: int) 
                 "snippet": hit.snippet.text,
                 "marks": [list(mark) for mark in hit.snippet.marks],
             }
-            for hit, thread in hits[:limit]
+            for hit, thread in found.hits
         ],
     }
 
 
-def scan_lines(hits: Sequence[tuple[ScanHit, Thread]], limit: int, now_ms: int, width: int) -> Iterator[str]:
+def scan_lines(found: Scanned, now_ms: int, width: int) -> Iterator[str]:
     """The hits of a scan, thread by thread."""
-    shown = hits[:limit]
-    for number, (hit, thread) in enumerate(shown):
-        if not number or shown[number - 1][1].id != thread.id:
+    for number, (hit, thread) in enumerate(found.hits):
+        if not number or found.hits[number - 1][1].id != thread.id:
             yield _row(thread.id, thread.updated_at, thread.display_title, thread.cwd, now_ms, width)
         yield _said(hit.kind, hit.snippet, hit.line, width)
-    if len(hits) > len(shown):
-        yield f"… and {whole(len(hits) - len(shown))} more; --limit shows more"
-    if not hits:
+    if found.total > len(found.hits):
+        yield f"… and {whole(found.total - len(found.hits))} more; --limit shows more"
+    if not found.total:
         yield "Nothing matches, in no rollout."
 
 
