@@ -34,7 +34,7 @@ ROWS = 40
 
 SEARCHES = {
     "search": "lease",
-    "search, two words and a branch": "fix timeout branch:main",
+    "search, two words and a branch": "lease log branch:main",
     "search, a word in every command": "src",
     "search, a prefix of many words": "f*",
     "search, who touched a file": "file:queue.py",
