@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Any
 from store.memories.models import MemoryJob
 from tui.text_output import ID_WIDTH, notice_line
 from widgets.formatting import fit, visible, visible_line, whole
-from widgets.memory_words import (
-    at_time,
-    counted_states,
-    job_reason,
-    phase2_reason,
-    pipeline_name,
-    result_words,
-    run_words,
-    took,
-)
+from widgets.memory_run_words import result_words, run_words
+from widgets.memory_words import at_time, counted_states, job_reason, phase2_reason, pipeline_name, took
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

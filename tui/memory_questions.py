@@ -8,7 +8,7 @@ from tui import wording
 from tui.memory_orders import Consolidate, Extract, Restore, RunCodex
 from tui.screens.choice import Answer, Question
 from widgets.formatting import count, shorten_path, visible_line, whole
-from widgets.memory_words import run_words
+from widgets.memory_run_words import run_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,8 @@ from widgets.diff_lines import diff_lines, diff_size
 from widgets.formatting import cut, size, visible, visible_line, whole
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.memory_rendering import marked
-from widgets.memory_words import at_time, run_mark, run_words, took
+from widgets.memory_run_words import run_mark, run_words
+from widgets.memory_words import at_time, took
 from widgets.strip_view import LinesView
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from rich.style import Style
 from widgets.formatting import count, fit, visible_line
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.memory_rendering import marked
-from widgets.memory_words import at_time, run_mark, run_words, took
+from widgets.memory_run_words import run_mark, run_words
+from widgets.memory_words import at_time, took
 from widgets.worded_list import HeldRows, WordedList
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from widgets.code_lines import Line, worded
 from widgets.formatting import cut, visible, visible_line, whole
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.memory_rendering import marked
-from widgets.memory_words import result_words, run_mark, took
+from widgets.memory_run_words import result_words, run_mark
+from widgets.memory_words import took
 from widgets.strip_view import LinesView, StripView
 
 if TYPE_CHECKING:

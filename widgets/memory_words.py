@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
-from store.memories.models import STAGE1, CodexRun, ExtractionResult, MemoryRun
+from store.memories.models import STAGE1
 from widgets.formatting import cut, duration, moment, visible_line, whole
 
 if TYPE_CHECKING:
@@ -17,16 +17,12 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from store.memories.models import (
-        ClaimOutcome,
-        ConsolidationResult,
         JobRow,
         JobState,
         MemoryJob,
         Phase2,
         Pipeline,
         PipelineOwner,
-        RunKind,
-        RunStatus,
     )
 
 Mark = Literal["failed", "warning", "working", "silent", "fine"]
@@ -262,7 +258,7 @@ def _pending(phase2: Phase2, now_s: int, zone: tzinfo | None) -> str:
     if not phase2.new_inputs:
         return "pending: what it was made of has changed"
     since = "" if phase2.new_since is None else f" since {at_time(phase2.new_since, now_s, zone)}"
-    return f"pending: {_counted(phase2.new_inputs, 'new input')}{since}"
+    return f"pending: {counted(phase2.new_inputs, 'new input')}{since}"
 
 
 # A whole pipeline
@@ -318,7 +314,7 @@ def extraction_parts(pipeline: Pipeline, now_s: int, *, zone: tzinfo | None = No
     said += [(number, job_state_words(state)) for state, number in counts.items() if state != "done"]
     # The first of them says what is counted.
     return tuple(
-        f"{whole(number)} {words}" if at else f"{_counted(number, 'extraction')} {words}"
+        f"{whole(number)} {words}" if at else f"{counted(number, 'extraction')} {words}"
         for at, (number, words) in enumerate(said)
     )
 
@@ -385,7 +381,7 @@ def _said(pipeline: Pipeline, now_s: int, zone: tzinfo | None, longest: int) -> 
     busy = phase2_mark(pipeline.phase2) in ("failed", "warning", "working")
     order = [consolidation, *extraction] if busy else [*extraction[:1], consolidation, *extraction[1:]]
     parts = [part for part in order if part]
-    return parts or ([_counted(pipeline.outputs, "memory")] if pipeline.outputs else [])
+    return parts or ([counted(pipeline.outputs, "memory")] if pipeline.outputs else [])
 
 
 def _rank(pipeline: Pipeline) -> int:
@@ -393,71 +389,7 @@ def _rank(pipeline: Pipeline) -> int:
     return len(_WORST_FIRST) if empty else _WORST_FIRST.index(pipeline_mark(pipeline))
 
 
-# Runs and their results
-
-_RUN_WORDS: Final[dict[RunKind, str]] = {
-    "consolidate": "consolidation",
-    "rebuild": "rebuild of the artifacts",
-    "restore": "undo",
-    "import": "import of the old folder",
-}
-_RUN_MARKS: Final[dict[RunStatus, Mark]] = {"publishing": "working", "done": "fine", "failed": "failed"}
-
-
-def run_words(run: MemoryRun) -> str:
-    """Return what a run was: "consolidation", "undo of run 12"."""
-    return f"undo of run {run.restores}" if run.restores is not None else _RUN_WORDS[run.kind]
-
-
-def run_mark(run: MemoryRun) -> Mark:
-    """Return which glyph a run has."""
-    return _RUN_MARKS[run.status]
-
-
-_OUTCOMES: Final[dict[ClaimOutcome, str]] = {
-    "Claimed": "claimed",
-    "SkippedUpToDate": "up to date",
-    "SkippedRunning": "running elsewhere",
-    "SkippedRetryBackoff": "failed lately and not to be tried yet",
-    "SkippedRetryExhausted": "without a retry left",
-    "SkippedNotDirty": "nothing to consolidate",
-}
-
-
-def outcome_words(outcome: ClaimOutcome) -> str:
-    """Return why a job was not claimed, in words."""
-    return _OUTCOMES[outcome]
-
-
-def result_words(result: ExtractionResult | ConsolidationResult | CodexRun | MemoryRun) -> str:
-    """Return in a sentence what a run came to; a `MemoryRun` is an undo or a rebuild."""
-    if isinstance(result, MemoryRun):
-        words = f"{run_words(result)}, {_changed(result.changed)}"
-    elif isinstance(result, CodexRun):
-        parts = [_counted(result.succeeded, "memory") + " extracted by Codex"] if result.succeeded else []
-        parts += [f"{whole(result.failed)} failed"] if result.failed else []
-        parts += [f"consolidation {visible_line(result.consolidation)}"] if result.consolidation else []
-        words = ", ".join(parts) or "Codex took no job"
-    elif isinstance(result, ExtractionResult):
-        parts = [_counted(result.succeeded, "memory") + " extracted"] if result.succeeded else []
-        parts += [f"{whole(result.no_output)} without output"] if result.no_output else []
-        parts += [f"{whole(result.failed)} failed"] if result.failed else []
-        parts += [f"{whole(number)} {outcome_words(outcome)}" for outcome, number in result.skipped]
-        words = ", ".join(parts) or "nothing to extract"
-    elif result.outcome == "succeeded":
-        words = f"{_counted(result.inputs, 'memory')} consolidated, {_changed(result.changed)}"
-    elif result.outcome == "failed":
-        words = "consolidation failed"
-    else:
-        words = outcome_words(result.outcome)
-    reason = visible_line(result.reason or "")
-    return f"{words}: {reason}" if reason else words
-
-
-def _changed(paths: Sequence[str]) -> str:
-    return f"{_counted(len(paths), 'file')} changed" if paths else "no file changed"
-
-
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return how many of something: "1 memory", "4 new inputs"."""
     plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{whole(number)} {plural}"

@@ -24,6 +24,7 @@ from memory_values import (
 
 from store.memories.models import CodexRun, ConsolidationResult, ExtractionResult, MemoryRun, Phase2, Pipeline
 from store.models import Notice
+from widgets.memory_run_words import result_words, run_words
 from widgets.memory_words import (
     at_time,
     count_jobs,
@@ -35,8 +36,6 @@ from widgets.memory_words import (
     phase2_reason,
     pipeline_line,
     pipeline_name,
-    result_words,
-    run_words,
     span,
     took,
 )
