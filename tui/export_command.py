@@ -138,7 +138,8 @@ async def _stoppable(work: Callable[[Callable[[ExportProgress], None]], T], *, q
     except asyncio.CancelledError:
         stop.set()
         await asyncio.wait([task])
-        task.exception()
+        if task.exception() is None:
+            return task.result()  # it was done, and stays
         raise
     finally:
         shown.clear()

@@ -172,7 +172,7 @@ async def test_an_export_that_nobody_waits_for_ends() -> None:
 def test_an_interrupt_leaves_nothing_behind(builder: HomeBuilder) -> None:
     (thread_id,) = builder.ids
     with builder.file(thread_id).open("ab") as file:
-        file.write((asked("more") + answered("x " * 2_000)) * 3_000)
+        file.write((asked("more") + answered("x " * 2_000)) * 12_000)
     env = {
         **os.environ,
         "CODEX_HOME": str(builder.path),
