@@ -187,7 +187,7 @@ def test_an_interrupt_leaves_nothing_behind(builder: HomeBuilder) -> None:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         code = process.wait(60)
-    # A slow disk may take the last of it before the interrupt is heard: then all of it is there, and it says so.
+    # The last of it may be on its way to the disk when the interrupt is heard: then all of it is there.
     left = [path.suffix for path in here(builder).iterdir()]
     assert (code, left) in ((130, []), (0, [".md"]))
 
