@@ -142,7 +142,7 @@ async def test_titles_may_come_after_the_beginning_and_a_consolidation_counts_no
         view.begin("Extracting", NOW, titles)
         titles.update(TITLES)
         view.add(progress("said", done=3), NOW + 1)
-        await pilot.pause()
+        view.draw_what_came()
         assert "3 of 4" in view.head.text
         assert set(view.output.lines) & set(TITLES.values())
         view.add(RunProgress(phase="consolidation", step="writing", total=4), NOW + 2)
